@@ -1,0 +1,255 @@
+#include "dialects/dialect.h"
+
+#define MT_DIALECT(name) extern const MtDialect mt_dialect_##name;
+#include "dialects/registry.inc"
+#undef MT_DIALECT
+
+const MtDialect *const mt_dialects[] = {
+#define MT_DIALECT(name) &mt_dialect_##name,
+#include "dialects/registry.inc"
+#undef MT_DIALECT
+  NULL
+};
+
+const MtDialect *
+mt_dialect_by_name(const gchar *name)
+{
+  for (gint i = 0; mt_dialects[i]; i++)
+    if (g_str_equal(mt_dialects[i]->name, name))
+      return mt_dialects[i];
+  return NULL;
+}
+
+const MtPeerFields mt_client_fields = { MT_F_CLIENT_NAME, MT_F_CLIENT_IP, MT_F_CLIENT_PORT };
+const MtPeerFields mt_relay_fields = { MT_F_RELAY_NAME, MT_F_RELAY_IP, MT_F_RELAY_PORT };
+
+gboolean
+mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
+{
+  MtCursor try = *cur;
+  MtSpan name, ip;
+  guint64 port;
+
+  if (!mt_scan_until(&try, '[', &name) || !mt_scan_until(&try, ']', &ip)
+      || (name.len && memchr(name.at, ' ', name.len)))
+    return FALSE;
+  mt_event_set_ip(event, fields->ip, ip);
+  if (name.len && !MT_SPAN_IS(name, "unknown"))
+    mt_event_set_text(event, fields->name, name);
+  *cur = try;
+  if (fields->port != MT_FIELD_COUNT && mt_scan_char(&try, ':') && mt_scan_u64(&try, &port)
+      && port <= 65535)
+    {
+      mt_event_set_number(event, fields->port, port);
+      *cur = try;
+    }
+  return TRUE;
+}
+
+static const MtKey *
+find_key(const MtKey *keys, MtSpan name)
+{
+  for (; keys->name.at; keys++)
+    if (mt_span_equal(keys->name, name))
+      return keys;
+  return NULL;
+}
+
+/* Values of keys that nobody asked for; a '<' may hide a comma. */
+static void
+skip_value(MtCursor *cur)
+{
+  MtSpan value;
+
+  if (mt_scan_angle(cur, &value) || mt_scan_token(cur, ", ", &value))
+    return;
+}
+
+static gboolean
+scan_item(MtCursor *cur, MtSpan *out)
+{
+  MtSpan rest = mt_cursor_rest(cur);
+  const gchar *comma = mt_span_find(rest, MT_SPAN(", "));
+
+  *out = comma ? mt_span(rest.at, comma - rest.at) : rest;
+  cur->at += out->len;
+  return out->len > 0;
+}
+
+static void
+read_value(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  MtSpan text = MT_NO_SPAN;
+  guint64 number;
+  gint64 us;
+
+  switch (key->kind)
+    {
+    case MT_KEY_ANGLE:
+      if (mt_scan_angle(cur, &text))
+        mt_event_set_text(event, key->field, text);
+      return;
+    case MT_KEY_TOKEN:
+      if (mt_scan_token(cur, ", ", &text))
+        mt_event_set_text(event, key->field, text);
+      return;
+    case MT_KEY_ITEM:
+      if (scan_item(cur, &text))
+        mt_event_set_text(event, key->field, text);
+      return;
+    case MT_KEY_INTEGER:
+      if (mt_scan_u64(cur, &number))
+        mt_event_set_number(event, key->field, number);
+      return;
+    case MT_KEY_DURATION:
+      if (mt_scan_duration(cur, &us))
+        mt_event_set_number(event, key->field, us);
+      return;
+    case MT_KEY_DSN:
+      if (mt_scan_dsn(cur, &text))
+        mt_event_set_text(event, key->field, text);
+      return;
+    case MT_KEY_IP:
+      if (mt_scan_token(cur, ", ", &text))
+        mt_event_set_ip(event, key->field, text);
+      return;
+    case MT_KEY_CLIENT:
+      mt_scan_peer(cur, event, &mt_client_fields);
+      return;
+    case MT_KEY_REST:
+      mt_event_set_text(event, key->field, mt_cursor_rest(cur));
+      cur->at = cur->end;
+      return;
+    case MT_KEY_FUNC:
+      key->func(cur, event);
+      return;
+    }
+}
+
+/* A key is a word of small letters, digits, '_' and '-', and '=' behind it. */
+static gboolean
+scan_key(MtCursor *cur, MtSpan *name)
+{
+  MtCursor try = *cur;
+
+  if (!mt_scan_class(&try, MT_CHAR_KEY, name) || !mt_scan_char(&try, '='))
+    return FALSE;
+  *cur = try;
+  return TRUE;
+}
+
+void
+mt_keys_walk(const MtKey *keys, MtCursor *cur, MtEvent *event)
+{
+  MtSpan name;
+
+  while (scan_key(cur, &name))
+    {
+      const MtKey *key = find_key(keys, name);
+
+      if (key && (key->kind == MT_KEY_FUNC || !mt_event_has(event, key->field)))
+        read_value(key, cur, event);
+      else
+        skip_value(cur);
+      mt_scan_char(cur, ',');
+      if (!mt_scan_char(cur, ' '))
+        return;
+    }
+}
+
+MtParse
+mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
+{
+  guint64 has[2] = { event->has[0], event->has[1] };
+
+  for (const MtRule *rule = rules; rule->prefix.at; rule++)
+    {
+      MtCursor cur;
+      MtParse parse = MT_PARSE_MATCH;
+
+      if (!mt_span_starts(text, rule->prefix))
+        continue;
+      cur = mt_cursor(text);
+      if (rule->keys)
+        mt_keys_walk(rule->keys, &cur, event);
+      else
+        cur.at += rule->prefix.len;
+      event->kind = rule->event;
+      event->rule = rule;
+      if (rule->func)
+        parse = rule->func(&cur, event);
+      if (parse != MT_PARSE_SKIP)
+        return parse;
+      event->has[0] = has[0];
+      event->has[1] = has[1];
+    }
+  return MT_PARSE_SKIP;
+}
+
+void
+mt_parser_init(MtParser *parser, const MtDialect *only)
+{
+  memset(parser, 0, sizeof *parser);
+  parser->only = only;
+}
+
+/* Whose the program is.  Two dialects never claim one by name: tests hold to it. */
+static void
+find_claim(const MtParser *parser, MtSpan program, MtClaim *best)
+{
+  memset(best, 0, sizeof *best);
+  for (gint i = 0; mt_dialects[i]; i++)
+    {
+      MtClaim claim = { mt_dialects[i], MT_CLAIM_NONE, NULL };
+
+      if (parser->only && parser->only != mt_dialects[i])
+        continue;
+      mt_dialects[i]->claim(program, &claim);
+      if (claim.strength > best->strength)
+        *best = claim;
+    }
+}
+
+static const MtClaim *
+cached_claim(MtParser *parser, MtSpan program)
+{
+  guint hash = program.len;
+
+  for (gsize i = 0; i < program.len; i++)
+    hash = hash * 31 + (guchar) program.at[i];
+  hash = (hash ^ (hash >> 8)) % MT_PARSER_SLOTS;
+  if (parser->slot[hash].len != program.len
+      || memcmp(parser->slot[hash].name, program.at, program.len) != 0)
+    {
+      parser->slot[hash].len = program.len;
+      memcpy(parser->slot[hash].name, program.at, program.len);
+      find_claim(parser, program, &parser->slot[hash].claim);
+    }
+  return &parser->slot[hash].claim;
+}
+
+void
+mt_parser_parse(MtParser *parser, const MtLine *line, MtEvent *event)
+{
+  MtClaim found;
+  const MtClaim *claim = &found;
+  MtParse parse;
+
+  mt_event_clear(event);
+  if (line->program.len && line->program.len <= MT_PARSER_NAME_BYTES)
+    claim = cached_claim(parser, line->program);
+  else
+    find_claim(parser, line->program, &found);
+  if (claim->strength == MT_CLAIM_NONE)
+    return;
+  event->dialect = claim->dialect->name;
+  parse = claim->dialect->parse(line, claim, event);
+  if (parse == MT_PARSE_MATCH)
+    return;
+  mt_event_clear(event);
+  if (claim->strength == MT_CLAIM_SHAPE && parse == MT_PARSE_SKIP)
+    return;
+  event->kind = MT_EVENT_UNKNOWN;
+  event->dialect = claim->dialect->name;
+  mt_event_set_text(event, MT_F_TEXT, line->text);
+}

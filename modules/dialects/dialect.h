@@ -1,0 +1,152 @@
+/* dialect.h: how a family of mail programs writes its lines
+ *
+ * Layer: dialects.  Concurrency: any thread; an MtParser belongs to its caller.
+ *
+ * A dialect is one file of tables: which programs it answers to, and for each an
+ * ordered list of recognisers.  Dispatch is by program name first, then by
+ * anchored prefixes; nothing is searched for in the middle of a line, so no text
+ * that a client controls can make one line look like another.  What is written
+ * here is reentrant and allocates nothing.
+ */
+#ifndef MT_DIALECTS_DIALECT_H
+#define MT_DIALECTS_DIALECT_H
+
+#include "event/event.h"
+
+typedef enum
+{
+  MT_PARSE_MATCH,     /* the event is filled */
+  MT_PARSE_SKIP,      /* not this one; another recogniser may know the line */
+  MT_PARSE_MALFORMED, /* this one, but a required part is missing */
+} MtParse;
+
+/* How a key's value is written, and into which field it goes. */
+typedef enum
+{
+  MT_KEY_ANGLE,    /* <text>, see mt_scan_angle() */
+  MT_KEY_TOKEN,    /* up to ',' or ' ' or the end */
+  MT_KEY_ITEM,     /* up to ", " or the end; may hold spaces */
+  MT_KEY_INTEGER,
+  MT_KEY_DURATION, /* seconds */
+  MT_KEY_DSN,
+  MT_KEY_IP,
+  MT_KEY_CLIENT,   /* name[ip] or name[ip]:port: client_name, client_ip, client_port */
+  MT_KEY_REST,     /* all that follows */
+  MT_KEY_FUNC,     /* func reads it */
+} MtKeyKind;
+
+typedef MtParse (*MtRuleFunc)(MtCursor *cur, MtEvent *event);
+
+typedef struct
+{
+  MtSpan name;
+  MtKeyKind kind;
+  MtField field;
+  MtRuleFunc func;
+} MtKey;
+
+#define MT_KEY(name, kind, field) { MT_SPAN_INIT(name), MT_KEY_##kind, MT_F_##field, NULL }
+#define MT_KEY_CALL(name, func) { MT_SPAN_INIT(name), MT_KEY_FUNC, 0, func }
+#define MT_KEYS_END { { NULL, 0 }, 0, 0, NULL }
+
+/* A recogniser.  With keys, the text from the prefix on is walked as key=value
+ * list first; func then gets what the walk left, or without keys what follows
+ * the prefix.  Where several prefixes fit, the longest decides, however the table
+ * is ordered: tests hold tables to it. */
+typedef struct
+{
+  MtSpan prefix;
+  MtEventKind event;
+  const MtKey *keys;
+  MtRuleFunc func;
+} MtRule;
+
+#define MT_RULE(prefix, event, keys, func) { MT_SPAN_INIT(prefix), MT_EVENT_##event, keys, func }
+#define MT_RULES_END { { NULL, 0 }, 0, NULL, NULL }
+
+/* How sure a dialect is that a program is its own. */
+typedef enum
+{
+  MT_CLAIM_NONE,
+  MT_CLAIM_SHAPE, /* only the text can tell: the dialect is asked line by line */
+  MT_CLAIM_NAME,
+} MtClaimStrength;
+
+typedef struct MtDialect MtDialect;
+
+/* What a program name says, found once for each name. */
+typedef struct
+{
+  const MtDialect *dialect;
+  MtClaimStrength strength;
+  gconstpointer daemon; /* the dialect's own */
+} MtClaim;
+
+struct MtDialect
+{
+  const gchar *name;
+  /* claim: fills claim->strength and claim->daemon. */
+  void (*claim)(MtSpan program, MtClaim *claim);
+  /* parse: reads line->text.  MT_PARSE_SKIP: a line of this dialect's programs that
+   * no recogniser knows, or, under MT_CLAIM_SHAPE, not a line of it at all. */
+  MtParse (*parse)(const MtLine *line, const MtClaim *claim, MtEvent *event);
+  /* All rule tables, NULL-terminated: for tests, fuzz dictionaries, docs. */
+  const MtRule *const *rules;
+};
+
+/* mt_rules_apply: the first rule whose prefix fits and whose func does not skip.
+ * Returns: MT_PARSE_SKIP if there is none; the event is then as it was. */
+MtParse mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event);
+
+/* mt_keys_walk: reads "key=value, key=value" (also with single spaces between)
+ * into the event.  Unknown keys are passed over, a field that is there stays.
+ * Stops at the first text that is no key=. */
+void mt_keys_walk(const MtKey *keys, MtCursor *cur, MtEvent *event);
+
+/* The three fields that a peer goes into; MT_FIELD_COUNT: none for that part. */
+typedef struct
+{
+  MtField name;
+  MtField ip;
+  MtField port;
+} MtPeerFields;
+
+/* mt_scan_peer: "name[ip]" or "name[ip]:port" as Postfix writes a peer
+ * (src/smtpd/smtpd_peer.c, src/smtp/smtp_session.c).  "unknown" as a name is left
+ * out, as is an address that is none.
+ * Returns: FALSE, cursor untouched, where the text is no such thing. */
+gboolean mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields);
+
+extern const MtPeerFields mt_client_fields; /* client_name, client_ip, client_port */
+extern const MtPeerFields mt_relay_fields;  /* relay_name, relay_ip, relay_port */
+
+/* A parser remembers which program names belong to whom. */
+#define MT_PARSER_SLOTS 256
+#define MT_PARSER_NAME_BYTES 48
+
+typedef struct
+{
+  const MtDialect *only;
+  struct
+  {
+    guint8 len;
+    gchar name[MT_PARSER_NAME_BYTES];
+    MtClaim claim;
+  } slot[MT_PARSER_SLOTS];
+} MtParser;
+
+/* mt_parser_init: @only: the single dialect to read by, or NULL for all. */
+void mt_parser_init(MtParser *parser, const MtDialect *only);
+
+/* mt_parser_parse: what @line says.  The event's spans borrow from the line.
+ * @event: always filled; kind MT_EVENT_UNKNOWN or MT_EVENT_OTHER where nothing
+ * is known. */
+void mt_parser_parse(MtParser *parser, const MtLine *line, MtEvent *event);
+
+/* mt_dialects: all dialects, NULL-terminated, in alphabetical order. */
+extern const MtDialect *const mt_dialects[];
+
+/* mt_dialect_by_name: NULL where there is none. */
+const MtDialect *mt_dialect_by_name(const gchar *name);
+
+#endif

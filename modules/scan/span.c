@@ -1,0 +1,236 @@
+#include "scan/span.h"
+
+#define D (MT_CHAR_DIGIT | MT_CHAR_UPPER_HEX | MT_CHAR_BASE52 | MT_CHAR_ALNUM | MT_CHAR_KEY \
+           | MT_CHAR_HEX)
+#define UHV (MT_CHAR_UPPER_HEX | MT_CHAR_ALNUM | MT_CHAR_HEX)
+#define UHC (UHV | MT_CHAR_BASE52)
+#define UV (MT_CHAR_ALNUM)
+#define UC (MT_CHAR_ALNUM | MT_CHAR_BASE52)
+#define LV (MT_CHAR_ALNUM | MT_CHAR_KEY | MT_CHAR_LOWER)
+#define LC (LV | MT_CHAR_BASE52)
+#define LHV (LV | MT_CHAR_HEX)
+#define LHC (LC | MT_CHAR_HEX)
+
+/* Base 52 of Postfix (src/global/mail_queue.h): digits, consonants of both cases. */
+const guint8 mt_byte_class[256] = {
+  ['0'] = D,   ['1'] = D,   ['2'] = D,   ['3'] = D,   ['4'] = D,   ['5'] = D,   ['6'] = D,
+  ['7'] = D,   ['8'] = D,   ['9'] = D,   ['A'] = UHV, ['B'] = UHC, ['C'] = UHC, ['D'] = UHC,
+  ['E'] = UHV, ['F'] = UHC, ['G'] = UC,  ['H'] = UC,  ['I'] = UV,  ['J'] = UC,  ['K'] = UC,
+  ['L'] = UC,  ['M'] = UC,  ['N'] = UC,  ['O'] = UV,  ['P'] = UC,  ['Q'] = UC,  ['R'] = UC,
+  ['S'] = UC,  ['T'] = UC,  ['U'] = UV,  ['V'] = UC,  ['W'] = UC,  ['X'] = UC,  ['Y'] = UC,
+  ['Z'] = UC,  ['a'] = LHV, ['b'] = LHC, ['c'] = LHC, ['d'] = LHC, ['e'] = LHV, ['f'] = LHC,
+  ['g'] = LC,  ['h'] = LC,  ['i'] = LV,  ['j'] = LC,  ['k'] = LC,  ['l'] = LC,  ['m'] = LC,
+  ['n'] = LC,  ['o'] = LV,  ['p'] = LC,  ['q'] = LC,  ['r'] = LC,  ['s'] = LC,  ['t'] = LC,
+  ['u'] = LV,  ['v'] = LC,  ['w'] = LC,  ['x'] = LC,  ['y'] = LC,  ['z'] = LC,
+  ['_'] = MT_CHAR_KEY,      ['-'] = MT_CHAR_KEY,
+};
+
+gboolean
+mt_span_equal_nocase(MtSpan a, MtSpan b)
+{
+  return a.len == b.len && (a.len == 0 || g_ascii_strncasecmp(a.at, b.at, a.len) == 0);
+}
+
+const gchar *
+mt_span_find(MtSpan span, MtSpan needle)
+{
+  return span.len ? memmem(span.at, span.len, needle.at, needle.len) : NULL;
+}
+
+const gchar *
+mt_span_find_last(MtSpan span, MtSpan needle)
+{
+  if (!needle.len || span.len < needle.len)
+    return NULL;
+  for (const gchar *at = span.at + span.len - needle.len;; at--)
+    {
+      at = memrchr(span.at, needle.at[0], at - span.at + 1);
+      if (!at)
+        return NULL;
+      if (memcmp(at, needle.at, needle.len) == 0)
+        return at;
+      if (at == span.at)
+        return NULL;
+    }
+}
+
+MtSpan
+mt_span_trim(MtSpan span)
+{
+  while (span.len && (span.at[0] == ' ' || span.at[0] == '\t'))
+    span.at++, span.len--;
+  while (span.len && (span.at[span.len - 1] == ' ' || span.at[span.len - 1] == '\t'))
+    span.len--;
+  return span;
+}
+
+gboolean
+mt_span_is_all(MtSpan span, guint8 classes)
+{
+  for (gsize i = 0; i < span.len; i++)
+    if (!mt_is_class(span.at[i], classes))
+      return FALSE;
+  return span.len > 0;
+}
+
+gboolean
+mt_span_to_u64(MtSpan span, guint64 *out)
+{
+  MtCursor cur = mt_cursor(span);
+  guint64 number;
+
+  if (!mt_scan_u64(&cur, &number) || cur.at != cur.end)
+    return FALSE;
+  *out = number;
+  return TRUE;
+}
+
+gboolean
+mt_scan_until_span(MtCursor *cur, MtSpan stop, MtSpan *out)
+{
+  const gchar *at = mt_span_find(mt_cursor_rest(cur), stop);
+
+  if (!at)
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at + stop.len;
+  return TRUE;
+}
+
+gboolean
+mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
+{
+  const gchar *at = cur->at;
+
+  while (at < cur->end && (*at == '\0' || !strchr(stops, *at)))
+    at++;
+  if (at == cur->at)
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at;
+  return TRUE;
+}
+
+gboolean
+mt_scan_u64(MtCursor *cur, guint64 *out)
+{
+  const gchar *at = cur->at;
+  guint64 number = 0;
+
+  for (; at < cur->end && mt_is_class(*at, MT_CHAR_DIGIT); at++)
+    {
+      guint digit = *at - '0';
+
+      if (number > (G_MAXINT64 - digit) / 10)
+        return FALSE;
+      number = number * 10 + digit;
+    }
+  if (at == cur->at)
+    return FALSE;
+  cur->at = at;
+  *out = number;
+  return TRUE;
+}
+
+/* The part behind the point, as microseconds; further digits are cut. */
+static gint64
+scan_fraction_us(MtCursor *cur)
+{
+  gint64 us = 0, unit = 100000;
+
+  for (; cur->at < cur->end && mt_is_class(*cur->at, MT_CHAR_DIGIT); cur->at++, unit /= 10)
+    us += (*cur->at - '0') * unit;
+  return us;
+}
+
+static gboolean
+scale_by_exponent(MtCursor *cur, gint64 *us)
+{
+  MtCursor try = *cur;
+  guint64 exponent;
+  gboolean negative;
+
+  if (!mt_scan_char(&try, 'e'))
+    return TRUE;
+  negative = mt_scan_char(&try, '-');
+  if (!negative)
+    mt_scan_char(&try, '+');
+  if (!mt_scan_u64(&try, &exponent))
+    return TRUE;
+  for (; exponent && *us && *us < G_MAXINT64 / 10; exponent--)
+    *us = negative ? *us / 10 : *us * 10;
+  *cur = try;
+  return exponent == 0 || *us == 0;
+}
+
+gboolean
+mt_scan_duration(MtCursor *cur, gint64 *out_us)
+{
+  MtCursor try = *cur;
+  guint64 seconds;
+  gint64 us;
+
+  if (!mt_scan_u64(&try, &seconds) || seconds > G_GUINT64_CONSTANT(1000000000000))
+    return FALSE;
+  us = seconds * 1000000;
+  if (mt_scan_char(&try, '.'))
+    us += scan_fraction_us(&try);
+  if (!scale_by_exponent(&try, &us))
+    return FALSE;
+  *cur = try;
+  *out_us = us;
+  return TRUE;
+}
+
+/* Past a Quoted-string that makes up the local part, or the whole address:
+ * "..."@ or "...">.  NULL where the text is no such thing. */
+static const gchar *
+skip_quoted_local_part(const gchar *at, const gchar *end)
+{
+  for (at++; at < end; at++)
+    {
+      if (*at == '\\')
+        at++;
+      else if (*at == '"')
+        return at + 1 < end && (at[1] == '@' || at[1] == '>') ? at + 1 : NULL;
+    }
+  return NULL;
+}
+
+gboolean
+mt_scan_angle(MtCursor *cur, MtSpan *out)
+{
+  const gchar *first, *from = NULL, *close;
+
+  if (mt_cursor_peek(cur) != '<')
+    return FALSE;
+  first = cur->at + 1;
+  if (first < cur->end && *first == '"')
+    from = skip_quoted_local_part(first, cur->end);
+  if (!from)
+    from = first;
+  close = memchr(from, '>', cur->end - from);
+  if (!close)
+    return FALSE;
+  *out = mt_span(first, close - first);
+  cur->at = close + 1;
+  return TRUE;
+}
+
+gboolean
+mt_scan_dsn(MtCursor *cur, MtSpan *out)
+{
+  MtCursor try = *cur;
+  gchar class = mt_cursor_peek(&try);
+  guint64 part;
+
+  if (class != '2' && class != '4' && class != '5')
+    return FALSE;
+  try.at++;
+  for (gint i = 0; i < 2; i++)
+    if (!mt_scan_char(&try, '.') || !mt_scan_u64(&try, &part) || part > 999)
+      return FALSE;
+  *out = mt_span(cur->at, try.at - cur->at);
+  cur->at = try.at;
+  return TRUE;
+}

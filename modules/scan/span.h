@@ -1,0 +1,217 @@
+/* span.h: slices of text and the cursor that walks them
+ *
+ * Layer: scan.  Concurrency: any thread; functions touch only their arguments.
+ *
+ * A span borrows its bytes from the line that was handed in and is never
+ * NUL-terminated by contract.  Log text is hostile: any byte may occur, a line
+ * may end anywhere.  A mt_scan_*() function moves the cursor past what it read
+ * and returns TRUE, or leaves the cursor untouched and returns FALSE.
+ */
+#ifndef MT_SCAN_SPAN_H
+#define MT_SCAN_SPAN_H
+
+#include <glib.h>
+#include <string.h>
+
+typedef struct
+{
+  const gchar *at;
+  gsize len;
+} MtSpan;
+
+typedef struct
+{
+  const gchar *at;
+  const gchar *end;
+} MtCursor;
+
+/* Byte classes, one bit each in mt_byte_class[]. */
+enum
+{
+  MT_CHAR_DIGIT = 1 << 0,
+  MT_CHAR_UPPER_HEX = 1 << 1, /* 0-9A-F: short Postfix queue IDs */
+  MT_CHAR_BASE52 = 1 << 2,    /* digits and consonants: long Postfix queue IDs */
+  MT_CHAR_ALNUM = 1 << 3,
+  MT_CHAR_KEY = 1 << 4, /* a-z 0-9 _ -: names in key=value text */
+  MT_CHAR_HEX = 1 << 5,
+  MT_CHAR_LOWER = 1 << 6,
+};
+
+extern const guint8 mt_byte_class[256];
+
+/* A span over a string literal: in expressions, and in static tables. */
+#define MT_SPAN(literal) ((MtSpan){ "" literal, sizeof(literal) - 1 })
+#define MT_SPAN_INIT(literal) { "" literal, sizeof(literal) - 1 }
+#define MT_NO_SPAN ((MtSpan){ NULL, 0 })
+
+static inline gboolean
+mt_is_class(gchar c, guint8 classes)
+{
+  return (mt_byte_class[(guchar) c] & classes) != 0;
+}
+
+static inline MtSpan
+mt_span(const gchar *at, gsize len)
+{
+  MtSpan span = { at, len };
+  return span;
+}
+
+/* mt_span_of_string: borrows a NUL-terminated string; NULL gives the empty span. */
+static inline MtSpan
+mt_span_of_string(const gchar *string)
+{
+  return mt_span(string, string ? strlen(string) : 0);
+}
+
+static inline gboolean
+mt_span_equal(MtSpan a, MtSpan b)
+{
+  return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static inline gboolean
+mt_span_starts(MtSpan span, MtSpan prefix)
+{
+  return span.len >= prefix.len && memcmp(span.at, prefix.at, prefix.len) == 0;
+}
+
+static inline gboolean
+mt_span_ends(MtSpan span, MtSpan suffix)
+{
+  return span.len >= suffix.len
+         && memcmp(span.at + span.len - suffix.len, suffix.at, suffix.len) == 0;
+}
+
+#define MT_SPAN_IS(span, literal) mt_span_equal((span), MT_SPAN(literal))
+#define MT_SPAN_STARTS(span, literal) mt_span_starts((span), MT_SPAN(literal))
+#define MT_SPAN_ENDS(span, literal) mt_span_ends((span), MT_SPAN(literal))
+
+/* mt_span_equal_nocase: ASCII letters compare without case; other bytes as they are. */
+gboolean mt_span_equal_nocase(MtSpan a, MtSpan b);
+
+/* mt_span_find: first place of @needle in @span, or NULL.  Linear in the span. */
+const gchar *mt_span_find(MtSpan span, MtSpan needle);
+
+/* mt_span_find_last: last place of @needle in @span, or NULL. */
+const gchar *mt_span_find_last(MtSpan span, MtSpan needle);
+
+/* mt_span_trim: without the spaces and tabs at both ends. */
+MtSpan mt_span_trim(MtSpan span);
+
+/* mt_span_is_all: every byte is of one of @classes, and there is one at least. */
+gboolean mt_span_is_all(MtSpan span, guint8 classes);
+
+/* mt_span_to_u64: the whole span is a decimal number below 2^63.  Returns FALSE otherwise. */
+gboolean mt_span_to_u64(MtSpan span, guint64 *out);
+
+/* mt_span_domain: what stands behind the last '@' of an address; empty without one. */
+static inline MtSpan
+mt_span_domain(MtSpan address)
+{
+  const gchar *at = address.len ? memrchr(address.at, '@', address.len) : NULL;
+
+  if (!at)
+    return MT_NO_SPAN;
+  return mt_span(at + 1, address.at + address.len - at - 1);
+}
+
+static inline MtCursor
+mt_cursor(MtSpan span)
+{
+  MtCursor cur = { span.at, span.at + span.len };
+  return cur;
+}
+
+static inline gsize
+mt_cursor_left(const MtCursor *cur)
+{
+  return cur->end - cur->at;
+}
+
+static inline MtSpan
+mt_cursor_rest(const MtCursor *cur)
+{
+  return mt_span(cur->at, cur->end - cur->at);
+}
+
+/* mt_cursor_peek: the next byte, or NUL at the end. */
+static inline gchar
+mt_cursor_peek(const MtCursor *cur)
+{
+  return cur->at < cur->end ? *cur->at : '\0';
+}
+
+static inline gboolean
+mt_scan_span(MtCursor *cur, MtSpan literal)
+{
+  if (!mt_span_starts(mt_cursor_rest(cur), literal))
+    return FALSE;
+  cur->at += literal.len;
+  return TRUE;
+}
+
+#define MT_SCAN(cur, literal) mt_scan_span((cur), MT_SPAN(literal))
+
+static inline gboolean
+mt_scan_char(MtCursor *cur, gchar c)
+{
+  if (cur->at >= cur->end || *cur->at != c)
+    return FALSE;
+  cur->at++;
+  return TRUE;
+}
+
+/* mt_scan_until: reads up to @stop, which must come, and moves past it. */
+static inline gboolean
+mt_scan_until(MtCursor *cur, gchar stop, MtSpan *out)
+{
+  const gchar *at = cur->at < cur->end ? memchr(cur->at, stop, cur->end - cur->at) : NULL;
+
+  if (!at)
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at + 1;
+  return TRUE;
+}
+
+/* mt_scan_until_span: as mt_scan_until(), for a longer stop. */
+gboolean mt_scan_until_span(MtCursor *cur, MtSpan stop, MtSpan *out);
+
+#define MT_SCAN_UNTIL(cur, literal, out) mt_scan_until_span((cur), MT_SPAN(literal), (out))
+
+/* mt_scan_class: one or more bytes of @classes. */
+static inline gboolean
+mt_scan_class(MtCursor *cur, guint8 classes, MtSpan *out)
+{
+  const gchar *at = cur->at;
+
+  while (at < cur->end && mt_is_class(*at, classes))
+    at++;
+  if (at == cur->at)
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at;
+  return TRUE;
+}
+
+/* mt_scan_token: up to the next byte of @stops (a string of at most a few
+ * bytes) or the end; at least one byte.  The stop is not read. */
+gboolean mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out);
+
+/* mt_scan_u64: decimal digits; FALSE where there is none or the number passes 2^63-1. */
+gboolean mt_scan_u64(MtCursor *cur, guint64 *out);
+
+/* mt_scan_duration: seconds with an optional fraction ("0.08", "12", "1e+03" as
+ * printf's %g gives).  @out_us: microseconds; FALSE above 10^12 s. */
+gboolean mt_scan_duration(MtCursor *cur, gint64 *out_us);
+
+/* mt_scan_angle: an address between '<' and '>', past both.  A quoted local
+ * part (RFC 5321 Quoted-string, as Postfix 3.5+ logs) may hold a '>'; without one
+ * the first '>' closes.  @out may be empty. */
+gboolean mt_scan_angle(MtCursor *cur, MtSpan *out);
+
+/* mt_scan_dsn: an enhanced status code, RFC 3463 "4.2.2". */
+gboolean mt_scan_dsn(MtCursor *cur, MtSpan *out);
+
+#endif

@@ -1,0 +1,83 @@
+/* stamp.h: points in time as log lines write them
+ *
+ * Layer: scan.  Concurrency: any thread, but an MtClock belongs to its caller.
+ *
+ * A point in time is gint64 microseconds since the Unix epoch, UTC.  Nothing
+ * here reads a clock: where a stamp leaves something open (year, zone), the
+ * caller's MtClock says it.
+ */
+#ifndef MT_SCAN_STAMP_H
+#define MT_SCAN_STAMP_H
+
+#include "scan/span.h"
+
+typedef gint64 MtTime;
+
+#define MT_SECOND_US G_GINT64_CONSTANT(1000000)
+#define MT_MINUTE_US (60 * MT_SECOND_US)
+#define MT_HOUR_US (3600 * MT_SECOND_US)
+#define MT_DAY_US (86400 * MT_SECOND_US)
+
+/* No line was ever written then. */
+#define MT_NO_TIME G_MININT64
+
+/* Length of mt_time_format()'s text, and its NUL. */
+#define MT_TIME_TEXT_BYTES 32
+
+/* What a stamp without year or zone is read by.  Belongs to one stream: it
+ * follows the stream over New Year. */
+typedef struct
+{
+  GTimeZone *zone;    /* of stamps that state none; NULL: UTC */
+  MtTime reference;   /* the stamp before, or the latest time the next may have */
+  gboolean has_stamp; /* reference is the stamp before */
+  gint year;          /* of the first stamp, where the user said; else 0 */
+  /* the last local hour that was looked up in the zone, and its offset */
+  gint64 cached_hour;
+  gint32 cached_offset_s;
+  /* the last RFC 3164 date "Nov 21 " and its midnight, local */
+  gchar cached_date[7];
+  gint64 cached_midnight_s;
+} MtClock;
+
+/* mt_clock_init: @zone: (transfer none) (nullable: UTC) outlives the clock.
+ * @latest: no stamp of the stream is later, but for a day's grace (the file's
+ * modification time, or now).  @first_year: year of the first stamp, 0 to infer. */
+void mt_clock_init(MtClock *clock, GTimeZone *zone, MtTime latest, gint first_year);
+
+/* mt_scan_stamp: any of the stamps below, by what the text begins with. */
+gboolean mt_scan_stamp(MtCursor *cur, MtClock *clock, MtTime *out);
+
+/* mt_scan_stamp_rfc3164: "Nov  3 04:05:06", also with a fraction behind the
+ * seconds or a year behind the day.  RFC 3164 4.1.2: no year and no zone.  The
+ * year is that which brings the stamp closest to the one before; for the first
+ * stamp of a stream the last that is not later than @latest.  A 29 February
+ * takes a leap year. */
+gboolean mt_scan_stamp_rfc3164(MtCursor *cur, MtClock *clock, MtTime *out);
+
+/* mt_scan_stamp_iso: RFC 3339 "2026-11-21T04:05:06.123456+01:00", with 'T' or a
+ * space, '.' or ',' before the fraction; Z, +01:00, +0100, or no zone at all
+ * (the clock's).  A leap second (:60) is the second after :59. */
+gboolean mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out);
+
+/* mt_time_from_civil: days and seconds of the proleptic Gregorian calendar to
+ * seconds since the epoch, no zone applied. */
+gint64 mt_civil_to_s(gint year, guint month, guint day, guint hour, guint minute, guint second);
+
+/* mt_time_of_local: what @local_s (civil seconds) is in UTC by the clock's zone. */
+MtTime mt_clock_to_utc(MtClock *clock, gint64 local_s);
+
+/* mt_time_format: "2026-03-09T12:43:51.000000Z"; returns the length. */
+gsize mt_time_format(MtTime time, gchar text[MT_TIME_TEXT_BYTES]);
+
+/* mt_time_day: days since the epoch, UTC, rounded down. */
+static inline gint64
+mt_time_day(MtTime time)
+{
+  return time >= 0 ? time / MT_DAY_US : -((-time + MT_DAY_US - 1) / MT_DAY_US);
+}
+
+/* mt_year_of_day: the calendar year of a day since the epoch. */
+gint mt_year_of_day(gint64 day, guint *month, guint *day_of_month);
+
+#endif
