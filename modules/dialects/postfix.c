@@ -32,7 +32,7 @@ is_queue_id(MtSpan id)
       lower |= mt_is_class(id.at[i], MT_CHAR_LOWER);
     }
   if (!lower)
-    return digit;
+    return digit || mt_span_is_all(id, MT_CHAR_UPPER_HEX);
   return id.len >= 10 && mt_span_is_all(id, MT_CHAR_BASE52) && memchr(id.at, 'z', id.len);
 }
 

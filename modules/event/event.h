@@ -139,7 +139,8 @@ typedef enum
     MT_FIELD_COUNT
 } MtField;
 
-/* The words that fields of type WORD take, all in one list. */
+/* The words that fields of type WORD take, all in one list.  Stores keep them by
+ * number: new ones go to the end. */
 #define MT_WORDS(X) \
   X(NONE, "") \
   /* status of a delivery */ \

@@ -121,7 +121,7 @@ mt_scan_u64(MtCursor *cur, guint64 *out)
     {
       guint digit = *at - '0';
 
-      if (number > (G_MAXINT64 - digit) / 10)
+      if (number > ((guint64) G_MAXINT64 - digit) / 10)
         return FALSE;
       number = number * 10 + digit;
     }

@@ -25,10 +25,30 @@ sequence_bytes(const gchar *at, const gchar *end)
   return 4;
 }
 
+/* Eight bytes at once: any above 0x7f, or NUL? */
+static gboolean
+is_plain_ascii(MtSpan text)
+{
+  const guint64 high = G_GUINT64_CONSTANT(0x8080808080808080);
+  const guint64 ones = G_GUINT64_CONSTANT(0x0101010101010101);
+  gsize i = 0;
+
+  for (guint64 word; i + 8 <= text.len; i += 8)
+    {
+      memcpy(&word, text.at + i, 8);
+      if ((word | ((word - ones) & ~word)) & high)
+        return FALSE;
+    }
+  for (; i < text.len; i++)
+    if ((guchar) text.at[i] >= 0x80 || !text.at[i])
+      return FALSE;
+  return TRUE;
+}
+
 gboolean
 mt_text_is_clean(MtSpan text)
 {
-  return text.len == 0 || g_utf8_validate_len(text.at, text.len, NULL);
+  return text.len == 0 || is_plain_ascii(text) || g_utf8_validate_len(text.at, text.len, NULL);
 }
 
 void

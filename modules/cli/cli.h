@@ -1,0 +1,86 @@
+/* cli.h: what the subcommands share
+ *
+ * Layer: cli.  Concurrency: one thread.
+ *
+ * A subcommand is one file and one line in main.c's table.  It gets its own argc and
+ * argv (argv[0] is its name) and returns the exit status.
+ */
+#ifndef MT_CLI_CLI_H
+#define MT_CLI_CLI_H
+
+#include "engine/query.h"
+#include "scan/stamp.h"
+
+/* Exit statuses of contract section 2. */
+enum
+{
+  CLI_FINE = 0,
+  CLI_NOTHING = 1, /* found nothing */
+  CLI_USAGE = 2,
+  CLI_FAILED = 3, /* the store or an input could not be read */
+};
+
+typedef struct
+{
+  const gchar *name;
+  gint (*run)(int argc, char **argv);
+  const gchar *summary;
+} CliCommand;
+
+/* cli_fail: "mailtrail: message" on stderr.  Returns: CLI_FAILED. */
+gint cli_fail(GError **error);
+
+/* cli_usage: the same, with a hint at --help.  Returns: CLI_USAGE. */
+gint cli_usage(const gchar *command, const gchar *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* cli_parse_options: @entries and --help.  FALSE: @status is the exit status. */
+gboolean cli_parse_options(int *argc, char ***argv, const gchar *parameters, const gchar *summary,
+                           const GOptionEntry *entries, gint *status);
+
+/* cli_database: @option, or $MAILTRAIL_DATABASE, or the default. */
+const gchar *cli_database(const gchar *option);
+
+/* cli_parse_time: an ISO time, "2h", "7d", "now", "today", "yesterday"; local time where
+ * none is stated.  FALSE where the text is none of them. */
+gboolean cli_parse_time(const gchar *text, MtTime *out);
+
+/* ---- rows: list.c ------------------------------------------------------------------------ */
+
+/* An option that filters: "--from X" adds "sender=?"; a '*' in X makes it a pattern. */
+typedef struct
+{
+  const gchar *option;
+  const gchar *sql; /* with "?" once or more */
+  const gchar *help;
+} CliFilter;
+
+/* A command that prints rows of one view. */
+typedef struct
+{
+  const gchar *command;
+  const gchar *parameters; /* "[OPTION...]" */
+  const gchar *summary;
+  const gchar *view;
+  const gchar *columns;  /* of the table for people; --json and --csv give all */
+  const gchar *sort;     /* default, as --sort takes it */
+  const gchar *domains;  /* columns that hold addresses, for --only-domain */
+  const CliFilter *filters; /* NULL-terminated */
+} CliList;
+
+gint cli_list(const CliList *list, int argc, char **argv);
+
+/* cli_print_json, cli_print_csv: the current row. */
+void cli_print_json(const MtRows *rows);
+void cli_print_csv(const MtRows *rows);
+void cli_print_csv_head(const MtRows *rows);
+
+gint cli_run_accesses(int argc, char **argv);
+gint cli_run_alerts(int argc, char **argv);
+gint cli_run_failures(int argc, char **argv);
+gint cli_run_import(int argc, char **argv);
+gint cli_run_parse(int argc, char **argv);
+gint cli_run_policy(int argc, char **argv);
+gint cli_run_search(int argc, char **argv);
+gint cli_run_trace(int argc, char **argv);
+
+#endif

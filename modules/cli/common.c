@@ -1,0 +1,133 @@
+#include "cli/cli.h"
+#include "engine/settings.h"
+
+#include <stdio.h>
+
+gint
+cli_fail(GError **error)
+{
+  fprintf(stderr, "mailtrail: %s\n", (*error)->message);
+  g_clear_error(error);
+  return CLI_FAILED;
+}
+
+gint
+cli_usage(const gchar *command, const gchar *format, ...)
+{
+  va_list args;
+
+  fprintf(stderr, "mailtrail %s: ", command);
+  va_start(args, format);
+  vfprintf(stderr, format, args);
+  va_end(args);
+  fprintf(stderr, "; see mailtrail %s --help\n", command);
+  return CLI_USAGE;
+}
+
+gboolean
+cli_parse_options(int *argc, char ***argv, const gchar *parameters, const gchar *summary,
+                  const GOptionEntry *entries, gint *status)
+{
+  GOptionContext *context = g_option_context_new(parameters);
+  gchar *name = g_strdup_printf("mailtrail %s", (*argv)[0]);
+  const gchar *command = (*argv)[0];
+  GError *error = NULL;
+  gboolean ok;
+
+  g_set_prgname(name);
+  g_option_context_set_summary(context, summary);
+  g_option_context_add_main_entries(context, entries, NULL);
+  ok = g_option_context_parse(context, argc, argv, &error);
+  g_option_context_free(context);
+  g_free(name);
+  if (ok)
+    return TRUE;
+  *status = cli_usage(command, "%s", error->message);
+  g_clear_error(&error);
+  return FALSE;
+}
+
+const gchar *
+cli_database(const gchar *option)
+{
+  const gchar *environment = g_getenv("MAILTRAIL_DATABASE");
+
+  if (option)
+    return option;
+  return environment && *environment ? environment : mt_settings_default_database();
+}
+
+static gboolean
+parse_age(const gchar *text, MtTime now, MtTime *out)
+{
+  static const struct
+  {
+    gchar unit;
+    gint64 us;
+  } units[] = { { 's', MT_SECOND_US },
+                { 'm', MT_MINUTE_US },
+                { 'h', MT_HOUR_US },
+                { 'd', MT_DAY_US },
+                { 'w', 7 * MT_DAY_US } };
+  MtCursor cur = mt_cursor(mt_span_of_string(text));
+  guint64 number;
+
+  if (!mt_scan_u64(&cur, &number) || mt_cursor_left(&cur) != 1 || number > 100000)
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(units); i++)
+    if (*cur.at == units[i].unit)
+      {
+        *out = now - (gint64) number * units[i].us;
+        return TRUE;
+      }
+  return FALSE;
+}
+
+static MtTime
+midnight(gint days_ago)
+{
+  GDateTime *now = g_date_time_new_now_local();
+  GDateTime *today = g_date_time_new_local(g_date_time_get_year(now), g_date_time_get_month(now),
+                                           g_date_time_get_day_of_month(now), 0, 0, 0);
+  GDateTime *day = g_date_time_add_days(today, -days_ago);
+  MtTime at = g_date_time_to_unix(day) * MT_SECOND_US;
+
+  g_date_time_unref(day);
+  g_date_time_unref(today);
+  g_date_time_unref(now);
+  return at;
+}
+
+static gboolean
+parse_iso(const gchar *text, MtTime *out)
+{
+  gchar *full = strlen(text) == 10   ? g_strconcat(text, "T00:00:00", NULL)
+                : strlen(text) == 16 ? g_strconcat(text, ":00", NULL)
+                                     : g_strdup(text);
+  MtCursor cur = mt_cursor(mt_span_of_string(full));
+  GTimeZone *zone = g_time_zone_new_local();
+  MtClock clock;
+  gboolean ok;
+
+  mt_clock_init(&clock, zone, g_get_real_time(), 0);
+  ok = mt_scan_stamp_iso(&cur, &clock, out) && cur.at == cur.end;
+  g_time_zone_unref(zone);
+  g_free(full);
+  return ok;
+}
+
+gboolean
+cli_parse_time(const gchar *text, MtTime *out)
+{
+  MtTime now = g_get_real_time();
+
+  if (g_str_equal(text, "now"))
+    *out = now;
+  else if (g_str_equal(text, "today"))
+    *out = midnight(0);
+  else if (g_str_equal(text, "yesterday"))
+    *out = midnight(1);
+  else
+    return parse_age(text, now, out) || parse_iso(text, out);
+  return TRUE;
+}

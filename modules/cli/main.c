@@ -1,0 +1,53 @@
+#include "cli/cli.h"
+
+#include <locale.h>
+#include <stdio.h>
+
+static const CliCommand commands[] = {
+  { "accesses", cli_run_accesses, "logins, with their logouts" },
+  { "alerts", cli_run_alerts, "suspicious logins" },
+  { "failures", cli_run_failures, "failed logins" },
+  { "import", cli_run_import, "read logs into the store" },
+  { "parse", cli_run_parse, "what each line of a log says, as JSON" },
+  { "policy", cli_run_policy, "check or show the policy file" },
+  { "search", cli_run_search, "mail, by sender, recipient, status and more" },
+  { "trace", cli_run_trace, "everything known of one message" },
+};
+
+static void
+print_help(FILE *to)
+{
+  fprintf(to, "Usage: mailtrail SUBCOMMAND [OPTION...]\n\n"
+              "Answers what became of a mail, and who logged in from where.\n\nSubcommands:\n");
+  for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
+    fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+  fprintf(to, "\nmailtrail SUBCOMMAND --help tells its options.\n");
+}
+
+int
+main(int argc, char **argv)
+{
+  setlocale(LC_ALL, "");
+  setlocale(LC_NUMERIC, "C");
+  g_set_prgname("mailtrail");
+  if (argc < 2)
+    {
+      print_help(stderr);
+      return CLI_USAGE;
+    }
+  if (g_str_equal(argv[1], "--help") || g_str_equal(argv[1], "-h") || g_str_equal(argv[1], "help"))
+    {
+      print_help(stdout);
+      return CLI_FINE;
+    }
+  if (g_str_equal(argv[1], "--version"))
+    {
+      printf("mailtrail " MT_VERSION "\n");
+      return CLI_FINE;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
+    if (g_str_equal(argv[1], commands[i].name))
+      return commands[i].run(argc - 1, argv + 1);
+  fprintf(stderr, "mailtrail: there is no subcommand \"%s\"; see mailtrail --help\n", argv[1]);
+  return CLI_USAGE;
+}

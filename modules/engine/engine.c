@@ -1,0 +1,527 @@
+#include "engine/engine.h"
+#include "dialects/dialect.h"
+#include "engine/raw.h"
+#include "store/store.h"
+#include "watch/watch.h"
+
+#include <sys/stat.h>
+
+/* The same trouble is told once in this time. */
+#define LOG_AGAIN_US MT_MINUTE_US
+
+/* How often files that may have changed are looked at, and raw lines are written. */
+#define LOOK_US MT_SECOND_US
+
+/* Rolling looks for something to do this often; while there is, at every tick. */
+#define RETAIN_US MT_MINUTE_US
+
+struct MtEngine
+{
+  const MtSettings *settings;
+  MtStoreSettings store_settings;
+  MtTrailSettings trail_settings;
+  MtTrailBacking trail_backing;
+  MtWatchBacking watch_backing;
+  MtParser parser;
+  MtStore *store;
+  MtTrail *trail;
+  MtWatch *watch;
+  MtGeo *geo;
+  MtRawRing *raw;
+  MtEngineLog log;
+  gpointer user;
+  MtEngineCounters counters;
+  gboolean begun;        /* lines have been pushed since the last commit */
+  guint flags;
+  gboolean retaining;    /* rolling has more to do */
+  MtTime looked_at, retained_at;
+  struct timespec policy_changed;
+  GHashTable *told;      /* message -> when it was told (GINT_TO_POINTER seconds) */
+  MtTime now;
+  gint64 alert_id;       /* atomic: read by other threads */
+  gint64 emitted_id;     /* atomic: written by other threads */
+  gint64 marked_id;
+};
+
+#define X(name) { #name, G_STRUCT_OFFSET(MtEngineCounters, name) },
+const MtCounterName mt_engine_counter_names[] = { MT_ENGINE_COUNTERS(X) { NULL, 0 } };
+#undef X
+
+/* ---- telling ------------------------------------------------------------------------------ */
+
+static void
+tell(MtEngine *engine, MtLogLevel level, const gchar *message)
+{
+  gint64 before = GPOINTER_TO_INT(g_hash_table_lookup(engine->told, message));
+  gint64 now = engine->now / MT_SECOND_US;
+
+  if (before && now - before < LOG_AGAIN_US / MT_SECOND_US)
+    return;
+  if (g_hash_table_size(engine->told) > 100)
+    g_hash_table_remove_all(engine->told);
+  g_hash_table_insert(engine->told, g_strdup(message), GINT_TO_POINTER((gint) now));
+  engine->log(engine->user, level, message);
+}
+
+static void
+tell_error(MtEngine *engine, GError **error)
+{
+  tell(engine, MT_LOG_ERROR, (*error)->message);
+  g_clear_error(error);
+}
+
+/* ---- opening -------------------------------------------------------------------------------- */
+
+static void
+fill_settings(MtEngine *engine)
+{
+  const MtSettings *from = engine->settings;
+
+  engine->store_settings = (MtStoreSettings){ .path = from->database,
+                                              .mode = from->perm,
+                                              .uid = from->uid,
+                                              .gid = from->gid,
+                                              .retention_days = from->retention_days,
+                                              .max_size_bytes = from->max_size_bytes,
+                                              .raw_lines = from->raw_lines };
+  engine->trail_settings
+    = (MtTrailSettings){ .local_networks = from->local_networks,
+                         .local_domains = (const gchar *const *) from->local_domains,
+                         .learn_domains = from->local_domains == NULL,
+                         .store_subject = from->store_subject,
+                         .store_unknown_accounts = from->store_unknown_accounts,
+                         .ignore_mail = (const gchar *const *) from->ignore_mail,
+                         .ignore_access = (const gchar *const *) from->ignore_access,
+                         .max_messages = MT_TRAIL_MAX_MESSAGES };
+}
+
+static gboolean
+read_policy(MtEngine *engine, GError **error)
+{
+  const gchar *path = engine->settings->policy_file;
+  struct stat now = { 0 };
+  MtPolicy *policy;
+
+  if (!path)
+    return TRUE;
+  stat(path, &now);
+  engine->policy_changed = now.st_mtim;
+  policy = mt_policy_read(path, error);
+  if (!policy)
+    return FALSE;
+  mt_watch_set_policy(engine->watch, policy);
+  mt_policy_unref(policy);
+  return TRUE;
+}
+
+static gboolean
+open_parts(MtEngine *engine, MtTime now, GError **error)
+{
+  const MtSettings *settings = engine->settings;
+  gchar *warning, *remembered;
+
+  engine->geo = mt_geo_new(settings->geoip_database, settings->asn_database,
+                           settings->anonymous_ip_database, error);
+  if (!engine->geo)
+    return FALSE;
+  engine->store = mt_store_open(&engine->store_settings, now, &warning, error);
+  if (warning)
+    tell(engine, MT_LOG_ERROR, warning);
+  g_free(warning);
+  if (!engine->store)
+    return FALSE;
+  engine->trail_backing = mt_store_backing(engine->store);
+  engine->watch_backing = (MtWatchBacking){ engine->store, mt_store_pair_seen };
+  engine->trail
+    = mt_trail_new(&engine->trail_settings, &engine->trail_backing, mt_store_key(engine->store));
+  engine->watch
+    = mt_watch_new(&engine->watch_backing, mt_store_key(engine->store), settings->exclude_ips);
+  if (!read_policy(engine, error))
+    return FALSE;
+  remembered = mt_settings_to_text(settings);
+  if (engine->flags & MT_ENGINE_REMEMBER
+      && !mt_store_set_meta(engine->store, "settings", remembered, error))
+    {
+      g_free(remembered);
+      return FALSE;
+    }
+  g_free(remembered);
+  __atomic_store_n(&engine->alert_id, mt_store_last_alert(engine->store), __ATOMIC_RELEASE);
+  return TRUE;
+}
+
+MtEngine *
+mt_engine_open(const MtSettings *settings, guint flags, MtTime now, MtEngineLog log, gpointer user,
+               GError **error)
+{
+  MtEngine *engine = g_new0(MtEngine, 1);
+
+  engine->settings = settings;
+  engine->log = log;
+  engine->user = user;
+  engine->now = now;
+  engine->flags = flags;
+  engine->told = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  engine->raw = mt_raw_new(settings->raw_lines);
+  mt_parser_init(&engine->parser, NULL);
+  fill_settings(engine);
+  if (!open_parts(engine, now, error))
+    {
+      mt_engine_close(engine);
+      return NULL;
+    }
+  return engine;
+}
+
+gboolean
+mt_engine_read_by(MtEngine *engine, const gchar *dialect, GError **error)
+{
+  const MtDialect *only = mt_dialect_by_name(dialect);
+
+  if (only)
+    mt_parser_init(&engine->parser, only);
+  else
+    g_set_error(error, MT_SETTINGS_ERROR, 0, "there is no dialect \"%s\"", dialect);
+  return only != NULL;
+}
+
+static void
+put_raw_lines(MtEngine *engine)
+{
+  GArray *lines = mt_raw_take(engine->raw);
+  GError *error = NULL;
+
+  if (engine->store && !mt_store_put_lines(engine->store, lines, &error))
+    tell_error(engine, &error);
+  g_array_free(lines, TRUE);
+}
+
+void
+mt_engine_close(MtEngine *engine)
+{
+  if (!engine)
+    return;
+  if (engine->begun)
+    mt_engine_rollback(engine);
+  put_raw_lines(engine);
+  mt_trail_free(engine->trail);
+  mt_watch_free(engine->watch);
+  mt_store_close(engine->store);
+  mt_geo_free(engine->geo);
+  mt_raw_free(engine->raw);
+  g_hash_table_destroy(engine->told);
+  g_free(engine);
+}
+
+/* ---- what the disk knows -------------------------------------------------------------------- */
+
+static void
+recall_domain(gpointer engine, MtSpan domain)
+{
+  mt_trail_learn_domain(((MtEngine *) engine)->trail, domain);
+}
+
+static void
+recall_account(gpointer engine, MtSpan account)
+{
+  mt_trail_learn_account(((MtEngine *) engine)->trail, account);
+}
+
+static void
+recall_alert(gpointer engine, const MtAlert *alert)
+{
+  mt_watch_recall(((MtEngine *) engine)->watch, alert);
+}
+
+static void
+recall_failure(gpointer user, const MtFailureRow *row)
+{
+  MtEngine *engine = user;
+  MtSighting sighting = { .kind = MT_SIGHTING_FAILURE, .at = row->at, .count = row->attempts };
+
+  if (!row->ip.at || !mt_ip_parse(row->ip, &sighting.ip))
+    return;
+  sighting.account = sighting.shown = row->account;
+  sighting.place = mt_geo_look_up(engine->geo, &sighting.ip);
+  mt_watch_push(engine->watch, &sighting, TRUE);
+}
+
+/* Memory is a cache of the store: emptied at the start, when a commit failed, and when
+ * another has written. */
+static void
+recall(MtEngine *engine)
+{
+  MtTrailStart start;
+  gint64 window_us = mt_watch_longest_window_s(engine->watch) * MT_SECOND_US;
+
+  mt_store_start(engine->store, &start);
+  mt_trail_reset(engine->trail, &start);
+  mt_store_local_domains(engine->store, recall_domain, engine);
+  mt_store_accounts(engine->store, recall_account, engine);
+  mt_watch_reset(engine->watch);
+  if (start.horizon == MT_NO_TIME)
+    return;
+  mt_store_alerts_since(engine->store, start.horizon - MT_DAY_US, recall_alert, engine);
+  engine->trail_backing.failures_since(engine->trail_backing.self, start.horizon - window_us,
+                                       recall_failure, engine);
+}
+
+/* ---- a line --------------------------------------------------------------------------------- */
+
+static gboolean
+begin(MtEngine *engine, GError **error)
+{
+  gboolean others_wrote;
+
+  if (engine->begun)
+    return TRUE;
+  if (!mt_store_begin(engine->store, &others_wrote, error))
+    return FALSE;
+  engine->begun = TRUE;
+  if (others_wrote)
+    recall(engine);
+  return TRUE;
+}
+
+static gboolean
+is_trusted(const MtEngine *engine, gint64 uid)
+{
+  const GArray *trusted = engine->settings->trusted_uids;
+
+  if (!trusted || uid < 0)
+    return TRUE;
+  for (guint i = 0; i < trusted->len; i++)
+    if (g_array_index(trusted, gint64, i) == uid)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+place_client(MtEngine *engine, const MtFact *fact, const MtPlace *place)
+{
+  MtClientPlace client = { .asn = place->asn };
+
+  memcpy(client.country, place->country, sizeof client.country);
+  if (place->country_name[0])
+    client.country_name = mt_span_of_string(place->country_name);
+  if (place->city[0])
+    client.city = mt_span_of_string(place->city);
+  mt_trail_set_place(engine->trail, fact, &client);
+}
+
+static void
+watch_fact(MtEngine *engine, const MtFact *fact)
+{
+  MtSighting sighting = { .at = fact->at, .count = fact->count, .ip = fact->ip };
+  gchar masked[MT_MASKED_BYTES];
+
+  if (!fact->has_ip)
+    return;
+  sighting.kind = fact->kind == MT_FACT_LOGIN ? MT_SIGHTING_LOGIN : MT_SIGHTING_FAILURE;
+  sighting.account = sighting.shown = fact->account;
+  if (fact->kind == MT_FACT_FAILURE)
+    sighting.shown = mt_trail_shown_account(engine->trail, fact->account, masked);
+  sighting.session = fact->session;
+  sighting.host = fact->host;
+  sighting.service = mt_word_name(fact->service);
+  sighting.place = mt_geo_look_up(engine->geo, &fact->ip);
+  place_client(engine, fact, sighting.place);
+  mt_watch_push(engine->watch, &sighting, FALSE);
+}
+
+static void
+fold(MtEngine *engine, const MtLine *line, const MtEvent *event)
+{
+  for (guint i = 0; i < MAX(line->repeat, 1); i++)
+    {
+      MtFact fact;
+
+      mt_trail_push(engine->trail, line, event, &fact);
+      if (fact.kind != MT_FACT_NONE)
+        watch_fact(engine, &fact);
+    }
+}
+
+gboolean
+mt_engine_push(MtEngine *engine, const MtLine *line, gint64 uid, GError **error)
+{
+  MtEvent event;
+
+  engine->counters.lines++;
+  mt_parser_parse(&engine->parser, line, &event);
+  if (event.kind == MT_EVENT_OTHER)
+    {
+      engine->counters.skipped++;
+      return TRUE;
+    }
+  if (!is_trusted(engine, uid))
+    {
+      engine->counters.untrusted++;
+      return TRUE;
+    }
+  if (event.kind == MT_EVENT_UNKNOWN)
+    engine->counters.unknown++;
+  else
+    engine->counters.parsed++;
+  if (event.kind != MT_EVENT_UNKNOWN && line->time != MT_NO_TIME)
+    {
+      if (!begin(engine, error))
+        return FALSE;
+      if (!mt_guard_pass(mt_store_guard(engine->store), line))
+        {
+          engine->counters.held++;
+          return TRUE;
+        }
+      fold(engine, line, &event);
+    }
+  mt_raw_add(engine->raw, line);
+  return TRUE;
+}
+
+static void
+locate(gpointer user, const MtIp *ip, MtCountry country)
+{
+  memcpy(country, mt_geo_look_up(((MtEngine *) user)->geo, ip)->country, sizeof(MtCountry));
+}
+
+gboolean
+mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
+{
+  MtBatch *batch;
+  MtStoreWork work;
+  gboolean ok;
+
+  engine->now = now;
+  if (!engine->begun)
+    return TRUE;
+  mt_store_set_now(engine->store, now);
+  batch = mt_trail_flush(engine->trail, locate, engine);
+  work = (MtStoreWork){ batch, mt_watch_alerts(engine->watch), mt_watch_pairs(engine->watch),
+                        (engine->flags & MT_ENGINE_EMIT) != 0 };
+  ok = mt_store_commit(engine->store, &work, error);
+  engine->begun = FALSE;
+  if (ok)
+    {
+      engine->counters.commits++;
+      engine->counters.alerts += work.alerts->len;
+      mt_trail_committed(engine->trail);
+    }
+  else
+    engine->counters.failures++;
+  if (ok && work.alerts->len)
+    __atomic_store_n(&engine->alert_id, mt_store_last_alert(engine->store), __ATOMIC_RELEASE);
+  mt_watch_settle(engine->watch);
+  mt_batch_free(batch);
+  return ok;
+}
+
+void
+mt_engine_rollback(MtEngine *engine)
+{
+  if (!engine->begun)
+    return;
+  mt_store_rollback(engine->store);
+  mt_watch_settle(engine->watch);
+  engine->begun = FALSE;
+}
+
+/* ---- besides lines ---------------------------------------------------------------------------- */
+
+static void
+look_at_policy(MtEngine *engine)
+{
+  const gchar *path = engine->settings->policy_file;
+  struct stat now;
+  GError *error = NULL;
+
+  if (!path || stat(path, &now) != 0
+      || (now.st_mtim.tv_sec == engine->policy_changed.tv_sec
+          && now.st_mtim.tv_nsec == engine->policy_changed.tv_nsec))
+    return;
+  if (read_policy(engine, &error))
+    tell(engine, MT_LOG_INFO, "the policy file has been read again");
+  else
+    {
+      gchar *message = g_strconcat(error->message, "; the policy before stays in force", NULL);
+
+      tell(engine, MT_LOG_ERROR, message);
+      g_free(message);
+      g_clear_error(&error);
+    }
+}
+
+static void
+mark_emitted(MtEngine *engine, MtTime now)
+{
+  gint64 id = __atomic_load_n(&engine->emitted_id, __ATOMIC_ACQUIRE);
+  GError *error = NULL;
+
+  if (id <= engine->marked_id)
+    return;
+  if (mt_store_mark_emitted(engine->store, id, now, &error))
+    engine->marked_id = id;
+  else
+    tell_error(engine, &error);
+}
+
+static void
+look(MtEngine *engine, MtTime now)
+{
+  GError *error = NULL;
+
+  look_at_policy(engine);
+  if (!mt_geo_refresh(engine->geo, &error))
+    tell_error(engine, &error);
+  put_raw_lines(engine);
+  mark_emitted(engine, now);
+}
+
+gboolean
+mt_engine_tick(MtEngine *engine, MtTime now)
+{
+  GError *error = NULL;
+
+  engine->now = now;
+  if (engine->begun)
+    return FALSE;
+  mt_store_set_now(engine->store, now);
+  if (now - engine->looked_at >= LOOK_US || now < engine->looked_at)
+    {
+      engine->looked_at = now;
+      look(engine, now);
+    }
+  if (!engine->retaining && now - engine->retained_at < RETAIN_US && now >= engine->retained_at)
+    return FALSE;
+  engine->retained_at = now;
+  if (!mt_store_retain(engine->store, now, &engine->retaining, &error))
+    {
+      engine->retaining = FALSE;
+      tell_error(engine, &error);
+    }
+  return engine->retaining;
+}
+
+void
+mt_engine_counters(const MtEngine *engine, MtEngineCounters *counters)
+{
+  const MtTrailCounters *trail = mt_trail_counters(engine->trail);
+
+  *counters = engine->counters;
+  counters->orphaned = trail->orphaned;
+  counters->dropped = trail->dropped;
+  counters->evicted = trail->evicted;
+  counters->late = trail->late;
+  counters->absurd = mt_store_absurd(engine->store);
+}
+
+gint64
+mt_engine_alert_id(MtEngine *engine)
+{
+  return __atomic_load_n(&engine->alert_id, __ATOMIC_ACQUIRE);
+}
+
+void
+mt_engine_emitted(MtEngine *engine, gint64 id)
+{
+  __atomic_store_n(&engine->emitted_id, id, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,105 @@
+/* engine.h: the one facade that hosts see
+ *
+ * Layer: engine.  Concurrency: one thread pushes, commits and ticks; mt_engine_alert_id()
+ * and mt_engine_emitted() may be called from others.
+ *
+ * A host pushes lines; commits when it has no more, or enough; acknowledges them to
+ * their source after a commit that succeeded; pushes the same lines again after one
+ * that failed; ticks about once a second.
+ */
+#ifndef MT_ENGINE_ENGINE_H
+#define MT_ENGINE_ENGINE_H
+
+#include "engine/settings.h"
+#include "event/event.h"
+
+typedef struct MtEngine MtEngine;
+
+typedef enum
+{
+  MT_LOG_ERROR,
+  MT_LOG_WARNING,
+  MT_LOG_INFO,
+} MtLogLevel;
+
+/* How the engine tells its host what an admin should know: one line.  Called from the
+ * pushing thread only, and not more than once a minute for the same thing. */
+typedef void (*MtEngineLog)(gpointer user, MtLogLevel level, const gchar *message);
+
+#define MT_ENGINE_COUNTERS(X) \
+  X(lines)      /* pushed */ \
+  X(parsed)     /* known lines of mail programs */ \
+  X(skipped)    /* lines of other programs */ \
+  X(unknown)    /* lines of mail programs that no recogniser knows */ \
+  X(held)       /* lines that the store had already */ \
+  X(untrusted)  /* lines of writers that are not believed */ \
+  X(orphaned)   /* lines whose record was never seen */ \
+  X(dropped)    /* lines without a time */ \
+  X(evicted)    /* records that left memory for the disk */ \
+  X(late)       /* records that came back from it */ \
+  X(alerts)     /* raised */ \
+  X(commits)    /* transactions that succeeded */ \
+  X(failures)   /* transactions that did not */ \
+  X(absurd)     /* rows whose time is a clock's mistake */
+
+typedef struct
+{
+#define X(name) guint64 name;
+  MT_ENGINE_COUNTERS(X)
+#undef X
+} MtEngineCounters;
+
+/* Fields of the counters, by name, for a host's statistics. */
+typedef struct
+{
+  const gchar *name;
+  gsize offset;
+} MtCounterName;
+
+extern const MtCounterName mt_engine_counter_names[]; /* ends with a NULL name */
+
+/* mt_engine_open: opens the store, the databases and the policy.
+ * @settings: (transfer none) outlives the engine.  @now: wall clock.
+ * Returns: NULL with @error: one line, names the file and what to do. */
+enum
+{
+  MT_ENGINE_EMIT = 1 << 0,     /* alerts go into syslog, too; else they are only recorded */
+  MT_ENGINE_REMEMBER = 1 << 1, /* the settings are the store's from now on */
+};
+MtEngine *mt_engine_open(const MtSettings *settings, guint flags, MtTime now, MtEngineLog log,
+                         gpointer user, GError **error);
+
+/* mt_engine_read_by: lines are read by this dialect only.  Returns: FALSE with @error
+ * where there is none of this name. */
+gboolean mt_engine_read_by(MtEngine *engine, const gchar *dialect, GError **error);
+
+/* mt_engine_close: rolls back what is not committed. */
+void mt_engine_close(MtEngine *engine);
+
+/* mt_engine_push: one line.  @uid: who wrote it, -1 where the source does not know.
+ * Returns: FALSE with @error: the store cannot be written to now; no line of this batch
+ * is kept: push them again later. */
+gboolean mt_engine_push(MtEngine *engine, const MtLine *line, gint64 uid, GError **error);
+
+/* mt_engine_commit: all lines pushed since the last commit.  Returns: FALSE with @error:
+ * none of them is kept: push them again. */
+gboolean mt_engine_commit(MtEngine *engine, MtTime now, GError **error);
+
+/* mt_engine_rollback: forgets the lines pushed since the last commit. */
+void mt_engine_rollback(MtEngine *engine);
+
+/* mt_engine_tick: what is due besides lines, in small steps: rolling, the policy file,
+ * databases, raw lines.  Between commits only.  Returns: there is more to do at once. */
+gboolean mt_engine_tick(MtEngine *engine, MtTime now);
+
+void mt_engine_counters(const MtEngine *engine, MtEngineCounters *counters);
+
+/* ---- for a source of alerts in the same process --------------------------------------- */
+
+/* mt_engine_alert_id: of the newest committed alert.  Thread: any. */
+gint64 mt_engine_alert_id(MtEngine *engine);
+
+/* mt_engine_emitted: alerts up to @id have been acknowledged.  Thread: any. */
+void mt_engine_emitted(MtEngine *engine, gint64 id);
+
+#endif

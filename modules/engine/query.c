@@ -1,0 +1,166 @@
+#include "engine/query.h"
+#include "store/schema.h"
+
+#define BUSY_TIMEOUT_MS 5000
+
+struct MtQuery
+{
+  gchar *path;
+  sqlite3 *db;
+};
+
+struct MtRows
+{
+  MtQuery *query;
+  sqlite3_stmt *stmt;
+};
+
+static gboolean
+check(MtQuery *query, GError **error)
+{
+  gint64 id = mt_sql_integer(query->db, "PRAGMA application_id", -1);
+  gint64 version = mt_sql_integer(query->db, "PRAGMA user_version", -1);
+
+  if (id < 0 || version < 0)
+    return mt_sql_fail(query->db, query->path, "reading the store", error);
+  if (id != MT_SCHEMA_APPLICATION_ID)
+    g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN, "%s: is no mailtrail store", query->path);
+  else if (version > MT_SCHEMA_VERSION)
+    g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_NEWER,
+                "%s: has schema %d, this program knows up to %d; use the newer mailtrail",
+                query->path, (gint) version, MT_SCHEMA_VERSION);
+  return id == MT_SCHEMA_APPLICATION_ID && version <= MT_SCHEMA_VERSION;
+}
+
+MtQuery *
+mt_query_open(const gchar *path, GError **error)
+{
+  MtQuery *query = g_new0(MtQuery, 1);
+
+  query->path = g_strdup(path);
+  if (!g_file_test(path, G_FILE_TEST_EXISTS))
+    g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN,
+                "%s: there is no such store; name it with --database", path);
+  else if (sqlite3_open_v2(path, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL)
+           != SQLITE_OK)
+    mt_sql_fail(query->db, path, "opening the store", error);
+  else
+    {
+      sqlite3_busy_timeout(query->db, BUSY_TIMEOUT_MS);
+      if (check(query, error))
+        return query;
+    }
+  mt_query_close(query);
+  return NULL;
+}
+
+void
+mt_query_close(MtQuery *query)
+{
+  if (!query)
+    return;
+  sqlite3_close(query->db);
+  g_free(query->path);
+  g_free(query);
+}
+
+MtRows *
+mt_query_run(MtQuery *query, const gchar *sql, const gchar *const *params, GError **error)
+{
+  MtRows *rows = g_new0(MtRows, 1);
+
+  rows->query = query;
+  if (sqlite3_prepare_v2(query->db, sql, -1, &rows->stmt, NULL) != SQLITE_OK)
+    {
+      mt_sql_fail(query->db, query->path, "asking the store", error);
+      g_free(rows);
+      return NULL;
+    }
+  for (gint i = 0; params && params[i]; i++)
+    sqlite3_bind_text(rows->stmt, i + 1, params[i], -1, SQLITE_TRANSIENT);
+  return rows;
+}
+
+void
+mt_rows_free(MtRows *rows)
+{
+  if (!rows)
+    return;
+  sqlite3_finalize(rows->stmt);
+  g_free(rows);
+}
+
+gboolean
+mt_rows_next(MtRows *rows, GError **error)
+{
+  gint code = sqlite3_step(rows->stmt);
+
+  if (code != SQLITE_ROW && code != SQLITE_DONE)
+    mt_sql_fail(rows->query->db, rows->query->path, "reading rows", error);
+  return code == SQLITE_ROW;
+}
+
+guint
+mt_rows_columns(const MtRows *rows)
+{
+  return sqlite3_column_count(rows->stmt);
+}
+
+const gchar *
+mt_rows_name(const MtRows *rows, guint column)
+{
+  return sqlite3_column_name(rows->stmt, column);
+}
+
+MtColumnType
+mt_rows_type(const MtRows *rows, guint column)
+{
+  switch (sqlite3_column_type(rows->stmt, column))
+    {
+    case SQLITE_NULL:
+      return MT_COLUMN_NULL;
+    case SQLITE_INTEGER:
+      return MT_COLUMN_INTEGER;
+    case SQLITE_FLOAT:
+      return MT_COLUMN_REAL;
+    default:
+      return MT_COLUMN_TEXT;
+    }
+}
+
+MtSpan
+mt_rows_text(const MtRows *rows, guint column)
+{
+  MtSpan text = mt_sql_column(rows->stmt, column);
+
+  return text.at ? text : MT_SPAN("");
+}
+
+gint64
+mt_rows_integer(const MtRows *rows, guint column)
+{
+  return sqlite3_column_int64(rows->stmt, column);
+}
+
+gchar *
+mt_query_meta(MtQuery *query, const gchar *name)
+{
+  const gchar *params[] = { name, NULL };
+  MtRows *rows = mt_query_run(query, "SELECT value FROM meta WHERE name=?", params, NULL);
+  gchar *value = NULL;
+
+  if (rows && mt_rows_next(rows, NULL))
+    {
+      MtSpan text = mt_rows_text(rows, 0);
+
+      value = g_strndup(text.at, text.len);
+    }
+  mt_rows_free(rows);
+  return value;
+}
+
+gint64
+mt_query_changes(MtQuery *query)
+{
+  return mt_sql_integer(query->db, "PRAGMA data_version", 0);
+}

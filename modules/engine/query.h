@@ -1,0 +1,52 @@
+/* query.h: the store for who only reads
+ *
+ * Layer: engine.  Concurrency: a query belongs to one thread; any number of processes
+ * read while one writes.
+ *
+ * Asks the views of contract section 4 in SQL.  A statement is a short turn: who reads
+ * for long keeps the writer's log from being folded back.
+ */
+#ifndef MT_ENGINE_QUERY_H
+#define MT_ENGINE_QUERY_H
+
+#include "scan/span.h"
+
+typedef struct MtQuery MtQuery;
+typedef struct MtRows MtRows;
+
+typedef enum
+{
+  MT_COLUMN_NULL,
+  MT_COLUMN_INTEGER,
+  MT_COLUMN_REAL,
+  MT_COLUMN_TEXT,
+} MtColumnType;
+
+/* mt_query_open: @path's store, read-only.  Returns: NULL with @error: one line, names
+ * the file and what to do. */
+MtQuery *mt_query_open(const gchar *path, GError **error);
+void mt_query_close(MtQuery *query);
+
+/* mt_query_run: @sql with "?" for each of @params (NULL-terminated, nullable).
+ * Returns: (transfer full) rows, NULL with @error. */
+MtRows *mt_query_run(MtQuery *query, const gchar *sql, const gchar *const *params, GError **error);
+void mt_rows_free(MtRows *rows);
+
+/* mt_rows_next: steps to the next row.  FALSE at the end, and with @error on failure. */
+gboolean mt_rows_next(MtRows *rows, GError **error);
+
+guint mt_rows_columns(const MtRows *rows);
+const gchar *mt_rows_name(const MtRows *rows, guint column);
+MtColumnType mt_rows_type(const MtRows *rows, guint column);
+
+/* mt_rows_text: the column as text; valid until the next step.  NULL is empty. */
+MtSpan mt_rows_text(const MtRows *rows, guint column);
+gint64 mt_rows_integer(const MtRows *rows, guint column);
+
+/* mt_query_meta: a remembered setting. (transfer full) (nullable) */
+gchar *mt_query_meta(MtQuery *query, const gchar *name);
+
+/* mt_query_changes: a number that changes when the store does. */
+gint64 mt_query_changes(MtQuery *query);
+
+#endif

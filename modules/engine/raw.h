@@ -1,0 +1,25 @@
+/* raw.h: the last lines as they were logged, until the next look at the disk
+ *
+ * Layer: engine.  Concurrency: the engine's owner only.
+ *
+ * Raw lines are for people to look at; they are no part of a record.  So they are not
+ * written with each batch but about once a second, and only as many as are kept.
+ */
+#ifndef MT_ENGINE_RAW_H
+#define MT_ENGINE_RAW_H
+
+#include "scan/line.h"
+
+typedef struct MtRawRing MtRawRing;
+
+/* mt_raw_new: room for @size lines. */
+MtRawRing *mt_raw_new(guint size);
+void mt_raw_free(MtRawRing *ring);
+
+void mt_raw_add(MtRawRing *ring, const MtLine *line);
+
+/* mt_raw_take: the lines since the last call, oldest first, MtRawLine (store/store.h);
+ * texts are valid until the next mt_raw_add().  (transfer full) */
+GArray *mt_raw_take(MtRawRing *ring);
+
+#endif

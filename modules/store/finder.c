@@ -1,0 +1,417 @@
+/* finder.c: rows back from the disk, for the trail
+ *
+ * The columns of each query stand in segment.c, in the order they are read here.
+ */
+#include "store/private.h"
+
+#include <math.h>
+
+static MtSpan
+column(sqlite3_stmt *stmt, gint *at)
+{
+  return mt_sql_column(stmt, (*at)++);
+}
+
+static gint64
+number(sqlite3_stmt *stmt, gint *at, gint64 none)
+{
+  return mt_sql_number(stmt, (*at)++, none);
+}
+
+static void
+read_country(sqlite3_stmt *stmt, gint *at, MtCountry country)
+{
+  MtSpan code = column(stmt, at);
+
+  memset(country, 0, sizeof(MtCountry));
+  memcpy(country, code.at ? code.at : "", MIN(code.len, 2));
+}
+
+/* ---- messages ------------------------------------------------------------------------------ */
+
+static void
+read_message(sqlite3_stmt *stmt, MtMessageRow *row)
+{
+  gint at = 0;
+  gint64 gone;
+
+  memset(row, 0, sizeof *row);
+  row->id = number(stmt, &at, 0);
+  row->first_at = number(stmt, &at, 0);
+  row->last_at = row->first_at + number(stmt, &at, 0);
+  row->host = column(stmt, &at);
+  row->instance = column(stmt, &at);
+  row->queue_id = column(stmt, &at);
+  row->flags = number(stmt, &at, 0);
+  row->sender = column(stmt, &at);
+  row->size = number(stmt, &at, MT_NO_NUMBER);
+  row->nrcpt = number(stmt, &at, MT_NO_NUMBER);
+  row->message_id = column(stmt, &at);
+  row->client_ip = column(stmt, &at);
+  row->client_name = column(stmt, &at);
+  row->service = column(stmt, &at);
+  row->port = number(stmt, &at, MT_NO_NUMBER);
+  gone = number(stmt, &at, G_MININT64);
+  row->dequeued_at = gone == G_MININT64 ? MT_NO_TIME : row->first_at + gone;
+  row->auth_user = column(stmt, &at);
+  row->auth_method = column(stmt, &at);
+  row->root_id = number(stmt, &at, row->id);
+  row->root_at = number(stmt, &at, row->first_at);
+  row->parent_id = number(stmt, &at, 0);
+  row->parent_queue_id = column(stmt, &at);
+  row->parent_kind = number(stmt, &at, MT_PARENT_NONE);
+  row->subject = column(stmt, &at);
+  row->spam_action = column(stmt, &at);
+  row->spam_score
+    = sqlite3_column_type(stmt, at) == SQLITE_NULL ? NAN : sqlite3_column_double(stmt, at);
+  at++;
+  row->virus = column(stmt, &at);
+  row->spf = column(stmt, &at);
+  row->dkim = column(stmt, &at);
+  row->dmarc = column(stmt, &at);
+  row->day = row->stored_day = mt_time_day(row->root_at);
+}
+
+/* Place times 256 plus length, see writer.c; or the text itself. */
+static MtSpan
+part_of_reply(sqlite3_stmt *stmt, gint *at, MtSpan reply)
+{
+  gint64 place;
+
+  if (sqlite3_column_type(stmt, *at) != SQLITE_INTEGER)
+    return column(stmt, at);
+  place = number(stmt, at, 0);
+  if (place < 0 || (gsize) (place / 256 + place % 256) > reply.len)
+    return MT_NO_SPAN;
+  return mt_span(reply.at + place / 256, place % 256);
+}
+
+/* Spans of several rows must outlive the step: texts are kept in @texts. */
+static MtSpan
+keep(GStringChunk *texts, MtSpan text)
+{
+  return text.at ? mt_span(g_string_chunk_insert_len(texts, text.at, text.len), text.len) : text;
+}
+
+static void
+read_delivery(sqlite3_stmt *stmt, GStringChunk *texts, MtDeliveryRow *row)
+{
+  gint at = 0;
+  gint64 after;
+
+  memset(row, 0, sizeof *row);
+  row->id = number(stmt, &at, 0);
+  row->mail_at = number(stmt, &at, 0);
+  row->recipient = keep(texts, column(stmt, &at));
+  row->outcome = number(stmt, &at, 0);
+  row->flags = number(stmt, &at, 0);
+  row->status = number(stmt, &at, MT_WORD_NONE);
+  row->direction = number(stmt, &at, MT_DIRECTION_UNKNOWN);
+  row->attempts = number(stmt, &at, 0);
+  after = number(stmt, &at, G_MININT64);
+  row->last_at = after == G_MININT64 ? MT_NO_TIME : row->mail_at + after;
+  row->dsn = keep(texts, column(stmt, &at));
+  row->relay_name = keep(texts, column(stmt, &at));
+  row->transport = keep(texts, column(stmt, &at));
+  row->relay_ip = keep(texts, column(stmt, &at));
+  row->delay_us = number(stmt, &at, MT_NO_NUMBER);
+  row->reply = keep(texts, column(stmt, &at));
+  row->revision = number(stmt, &at, 0);
+  row->orig_recipient = keep(texts, column(stmt, &at));
+  row->next_queue_id = part_of_reply(stmt, &at, row->reply);
+  if (row->next_queue_id.at < row->reply.at
+      || row->next_queue_id.at > row->reply.at + row->reply.len)
+    row->next_queue_id = keep(texts, row->next_queue_id);
+  row->session = part_of_reply(stmt, &at, row->reply);
+  if (row->session.at < row->reply.at || row->session.at > row->reply.at + row->reply.len)
+    row->session = keep(texts, row->session);
+  row->mailbox = keep(texts, column(stmt, &at));
+  row->stored_action = number(stmt, &at, MT_WORD_NONE);
+  row->forwarded_to = keep(texts, column(stmt, &at));
+  row->filter_rule = keep(texts, column(stmt, &at));
+}
+
+static void
+give_message(MtStore *store, MtSegment *segment, const MtMessageRow *row, MtMessageFound found,
+             gpointer sink)
+{
+  sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_DELIVERIES);
+  GStringChunk *texts = g_string_chunk_new(512);
+  GArray *deliveries = g_array_new(FALSE, FALSE, sizeof(MtDeliveryRow));
+
+  if (stmt)
+    {
+      sqlite3_bind_int64(stmt, 1, row->id);
+      while (sqlite3_step(stmt) == SQLITE_ROW)
+        {
+          MtDeliveryRow delivery;
+
+          read_delivery(stmt, texts, &delivery);
+          delivery.message_id = row->id;
+          delivery.day = row->day;
+          g_array_append_val(deliveries, delivery);
+        }
+      sqlite3_reset(stmt);
+    }
+  found(sink, row, (const MtDeliveryRow *) (gpointer) deliveries->data, deliveries->len);
+  g_array_free(deliveries, TRUE);
+  g_string_chunk_free(texts);
+}
+
+/* What is found may look for more (a parent) with the same statement: all rows are
+ * read before any is given. */
+typedef struct
+{
+  MtMessageRow row;
+  MtSegment *segment;
+} Found;
+
+static MtSpan *
+texts_of(MtMessageRow *row, guint *count)
+{
+  *count = (G_STRUCT_OFFSET(MtMessageRow, dmarc) - G_STRUCT_OFFSET(MtMessageRow, host))
+             / sizeof(MtSpan)
+           + 1;
+  return &row->host; /* the texts stand in a row */
+}
+
+static void
+collect(MtSegment *segment, sqlite3_stmt *stmt, MtSpan host, GArray *all, GStringChunk *kept)
+{
+  while (sqlite3_step(stmt) == SQLITE_ROW)
+    {
+      Found one = { .segment = segment };
+      guint count;
+      MtSpan *texts;
+
+      read_message(stmt, &one.row);
+      if (host.at && !mt_span_equal(host, one.row.host))
+        continue;
+      texts = texts_of(&one.row, &count);
+      for (guint i = 0; i < count; i++)
+        texts[i] = keep(kept, texts[i]);
+      g_array_append_val(all, one);
+    }
+  sqlite3_reset(stmt);
+}
+
+static void
+give_all(MtStore *store, GArray *all, GStringChunk *kept, MtMessageFound found, gpointer sink)
+{
+  for (guint i = 0; i < all->len; i++)
+    {
+      Found *one = &g_array_index(all, Found, i);
+
+      give_message(store, one->segment, &one->row, found, sink);
+    }
+  g_array_free(all, TRUE);
+  g_string_chunk_free(kept);
+}
+
+static void
+messages_by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound found,
+                     gpointer sink)
+{
+  MtStore *store = self;
+  GArray *all = g_array_new(FALSE, FALSE, sizeof(Found));
+  GStringChunk *kept = g_string_chunk_new(512);
+
+  for (gint i = store->segments.all->len - 1; i >= 0; i--)
+    {
+      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_BY_QUEUE_ID);
+
+      if (!stmt)
+        continue;
+      mt_sql_bind(stmt, 1, queue_id);
+      collect(segment, stmt, host, all, kept);
+    }
+  give_all(store, all, kept, found, sink);
+}
+
+static void
+messages_by_message_id(gpointer self, MtSpan message_id, MtTime at, gint64 window_us,
+                       MtMessageFound found, gpointer sink)
+{
+  MtStore *store = self;
+  GArray *all = g_array_new(FALSE, FALSE, sizeof(Found));
+  GStringChunk *kept = g_string_chunk_new(512);
+
+  for (gint i = store->segments.all->len - 1; i >= 0; i--)
+    {
+      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      sqlite3_stmt *stmt;
+
+      if (segment->first_day > mt_time_day(at + window_us)
+          || segment->last_day < mt_time_day(at - window_us)
+          || !(stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_BY_MESSAGE_ID)))
+        continue;
+      mt_sql_bind(stmt, 1, message_id);
+      sqlite3_bind_int64(stmt, 2, at - window_us);
+      sqlite3_bind_int64(stmt, 3, at + window_us);
+      collect(segment, stmt, MT_NO_SPAN, all, kept);
+    }
+  give_all(store, all, kept, found, sink);
+}
+
+static void
+messages_by_parent(gpointer self, gint64 parent_id, MtMessageFound found, gpointer sink)
+{
+  MtStore *store = self;
+  GArray *all = g_array_new(FALSE, FALSE, sizeof(Found));
+  GStringChunk *kept = g_string_chunk_new(512);
+
+  for (gint i = store->segments.all->len - 1; i >= 0; i--)
+    {
+      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_BY_PARENT);
+
+      if (!stmt)
+        continue;
+      sqlite3_bind_int64(stmt, 1, parent_id);
+      collect(segment, stmt, MT_NO_SPAN, all, kept);
+    }
+  give_all(store, all, kept, found, sink);
+}
+
+/* ---- logins -------------------------------------------------------------------------------- */
+
+static void
+read_access(sqlite3_stmt *stmt, MtAccessRow *row)
+{
+  gint at = 0;
+  gint64 ended;
+
+  memset(row, 0, sizeof *row);
+  row->id = number(stmt, &at, 0);
+  row->at = number(stmt, &at, 0);
+  row->account = column(stmt, &at);
+  row->service = number(stmt, &at, MT_WORD_NONE);
+  row->ip = column(stmt, &at);
+  read_country(stmt, &at, row->country);
+  row->host = column(stmt, &at);
+  row->tls = number(stmt, &at, MT_NO_NUMBER);
+  row->method = column(stmt, &at);
+  row->local_ip = column(stmt, &at);
+  row->session = column(stmt, &at);
+  row->last_at = row->at + number(stmt, &at, 0);
+  ended = number(stmt, &at, G_MININT64);
+  row->ended_at = ended == G_MININT64 ? MT_NO_TIME : row->at + ended;
+  row->in_bytes = number(stmt, &at, MT_NO_NUMBER);
+  row->out_bytes = number(stmt, &at, MT_NO_NUMBER);
+  row->deleted = number(stmt, &at, MT_NO_NUMBER);
+  row->expunged = number(stmt, &at, MT_NO_NUMBER);
+  row->trashed = number(stmt, &at, MT_NO_NUMBER);
+  row->city = column(stmt, &at);
+  row->asn = number(stmt, &at, 0);
+  row->client = column(stmt, &at);
+  row->day = row->stored_day = mt_time_day(row->at);
+}
+
+static void
+access_by_key(gpointer self, guint64 key, MtAccessFound found, gpointer sink)
+{
+  MtStore *store = self;
+
+  for (gint i = store->segments.all->len - 1; i >= 0; i--)
+    {
+      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_ACCESS);
+
+      if (!stmt)
+        continue;
+      sqlite3_bind_int64(stmt, 1, (gint64) key);
+      while (sqlite3_step(stmt) == SQLITE_ROW)
+        {
+          MtAccessRow row;
+
+          read_access(stmt, &row);
+          row.key = key;
+          found(sink, &row);
+        }
+      sqlite3_reset(stmt);
+    }
+}
+
+static void
+read_failure(sqlite3_stmt *stmt, MtFailureRow *row)
+{
+  gint at = 0;
+
+  memset(row, 0, sizeof *row);
+  row->id = number(stmt, &at, 0);
+  row->at = number(stmt, &at, 0);
+  row->account = column(stmt, &at);
+  row->service = number(stmt, &at, MT_WORD_NONE);
+  row->ip = column(stmt, &at);
+  read_country(stmt, &at, row->country);
+  row->host = column(stmt, &at);
+  row->reason = column(stmt, &at);
+  row->attempts = number(stmt, &at, 1);
+  row->tls = number(stmt, &at, MT_NO_NUMBER);
+  row->method = column(stmt, &at);
+  row->session = column(stmt, &at);
+  row->sources = number(stmt, &at, 0);
+  row->city = column(stmt, &at);
+  row->asn = number(stmt, &at, 0);
+  row->client = column(stmt, &at);
+  row->day = row->stored_day = mt_time_day(row->at);
+}
+
+static void
+failures_since(gpointer self, MtTime since, MtFailureFound found, gpointer sink)
+{
+  MtStore *store = self;
+
+  for (guint i = 0; i < store->segments.all->len; i++)
+    {
+      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      sqlite3_stmt *stmt;
+
+      if (segment->last_day < mt_time_day(since)
+          || !(stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_FAILURES)))
+        continue;
+      sqlite3_bind_int64(stmt, 1, since);
+      while (sqlite3_step(stmt) == SQLITE_ROW)
+        {
+          MtFailureRow row;
+
+          read_failure(stmt, &row);
+          found(sink, &row);
+        }
+      sqlite3_reset(stmt);
+    }
+}
+
+static void
+pendings(gpointer self, MtPendingFound found, gpointer sink)
+{
+  MtStore *store = self;
+  sqlite3_stmt *stmt;
+
+  if (sqlite3_prepare_v2(store->db, "SELECT id, kind, key, ts, data FROM pending ORDER BY id", -1,
+                         &stmt, NULL)
+      != SQLITE_OK)
+    return;
+  while (sqlite3_step(stmt) == SQLITE_ROW)
+    {
+      MtPendingRow row = { .id = sqlite3_column_int64(stmt, 0),
+                           .kind = sqlite3_column_int(stmt, 1),
+                           .key = sqlite3_column_int64(stmt, 2),
+                           .at = sqlite3_column_int64(stmt, 3) };
+
+      row.data = mt_span(sqlite3_column_blob(stmt, 4), sqlite3_column_bytes(stmt, 4));
+      found(sink, &row);
+    }
+  sqlite3_finalize(stmt);
+}
+
+MtTrailBacking
+mt_finder_backing(MtStore *store)
+{
+  MtTrailBacking backing
+    = { store,         messages_by_queue_id, messages_by_message_id, messages_by_parent,
+        access_by_key, failures_since,       pendings };
+
+  return backing;
+}

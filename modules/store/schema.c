@@ -1,0 +1,406 @@
+#include "store/schema.h"
+#include "trail/rows.h"
+
+/* ---- tables that are there once ------------------------------------------------------ */
+
+static const gchar once[]
+  = "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_day INT, last_day INT, indexed INT);"
+    "CREATE TABLE counter(name TEXT PRIMARY KEY, value INT) WITHOUT ROWID;"
+    "CREATE TABLE country(code TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;"
+    "CREATE TABLE local_domain(domain TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE activity(day INT, account TEXT, sent INT, deferred INT, failed INT, received INT,"
+    " rejected INT, bytes_sent INT, bytes_received INT, logins INT, failed_logins INT,"
+    " PRIMARY KEY(account, day)) WITHOUT ROWID;"
+    "CREATE TABLE alert(id INTEGER PRIMARY KEY, ts INT, rule TEXT, severity TEXT, account TEXT,"
+    " domain TEXT, ip TEXT, country TEXT, asn INT, count INT, window_seconds INT, text TEXT,"
+    " evidence TEXT, emit INT, emitted INT);"
+    "CREATE INDEX alert_ts ON alert(ts);"
+    "CREATE TABLE pair(key INTEGER PRIMARY KEY, ts INT);"
+    "CREATE TABLE pending(id INTEGER PRIMARY KEY, kind INT, key INT, ts INT, data BLOB);"
+    "CREATE TABLE guard(id INTEGER PRIMARY KEY, minute INT, host INT, hashes BLOB);"
+    "CREATE INDEX guard_minute ON guard(minute, host);"
+    "CREATE TABLE line(line INTEGER PRIMARY KEY, ts INT, host TEXT, program TEXT, text TEXT);";
+
+/* ---- tables of a segment -------------------------------------------------------------- */
+
+/* Times behind the first are kept as what has passed since: shorter.  NULL root: the
+ * message is its own. */
+static const gchar segment_tables[]
+  = "CREATE TABLE name_@(id INTEGER PRIMARY KEY, text TEXT UNIQUE);"
+    "INSERT INTO name_@ VALUES(0, NULL);"
+    "CREATE TABLE message_@(id INTEGER PRIMARY KEY, ts INT, life INT, host INT, instance INT,"
+    " queue_id TEXT, state INT, flags INT, sender INT, size INT, nrcpt INT, message_id TEXT,"
+    " client_ip TEXT, client_name INT, country TEXT, service INT, port INT, gone INT,"
+    " auth_user INT, auth_method INT, root INT, root_ts INT, parent INT, parent_queue_id TEXT,"
+    " parent_kind INT, subject TEXT, spam_action TEXT, spam_score REAL, virus TEXT, spf TEXT,"
+    " dkim TEXT, dmarc TEXT);"
+    "CREATE TABLE delivery_@(id INTEGER PRIMARY KEY, message INT, ts INT, sender INT,"
+    " recipient INT, outcome INT, flags INT, status INT, direction INT, attempts INT, after INT,"
+    " dsn INT, relay_name INT, transport INT, relay_ip TEXT, delay INT, reason INT, reply TEXT,"
+    " revision INT, orig_recipient INT, next_queue_id, session, mailbox INT, stored_action INT,"
+    " forwarded_to TEXT, filter_rule TEXT);"
+    "CREATE TABLE access_@(id INTEGER PRIMARY KEY, ts INT, key INT, account INT, service INT,"
+    " ip TEXT, country TEXT, host INT, tls INT, method INT, local_ip INT, session TEXT, last INT,"
+    " ended INT, in_bytes INT, out_bytes INT, deleted INT, expunged INT, trashed INT, city INT,"
+    " asn INT, client TEXT);"
+    "CREATE TABLE failure_@(id INTEGER PRIMARY KEY, ts INT, account INT, service INT, ip TEXT,"
+    " country TEXT, host INT, reason INT, attempts INT, tls INT, method INT, session TEXT,"
+    " sources INT, city INT, asn INT, client TEXT);"
+    "CREATE TABLE reject_@(id INTEGER PRIMARY KEY, ts INT, sender INT, recipient INT,"
+    " client_ip TEXT, client_name INT, country TEXT, host INT, auth_user INT, queue_id TEXT,"
+    " message_id TEXT, helo TEXT, stage INT, code INT, dsn INT, action INT, class INT,"
+    " reason TEXT);"
+    "CREATE TABLE mailbox_@(id INTEGER PRIMARY KEY, ts INT, account INT, action INT, mailbox INT,"
+    " message_id TEXT, uid INT, size INT, sender INT, subject TEXT, target INT, session TEXT,"
+    " host INT);"
+    "CREATE TABLE incident_@(id INTEGER PRIMARY KEY, ts INT, kind INT, ip TEXT, account INT,"
+    " queue_id TEXT, reason TEXT, host INT);"
+    "CREATE TABLE connection_@(ip TEXT, day INT, name INT, country TEXT, connections INT,"
+    " rejected INT, failed_logins INT, tls INT, first_ts INT, last_ts INT,"
+    " PRIMARY KEY(ip, day)) WITHOUT ROWID;";
+
+/* What is looked up, and nothing else: each one costs as much as the row itself. */
+static const gchar segment_indexes[]
+  = "CREATE INDEX message_@_queue_id ON message_@(queue_id);"
+    "CREATE INDEX message_@_message_id ON message_@(message_id);"
+    "CREATE INDEX message_@_parent ON message_@(parent) WHERE parent IS NOT NULL;"
+    "CREATE INDEX delivery_@_message ON delivery_@(message);"
+    "CREATE INDEX delivery_@_ts ON delivery_@(ts) WHERE outcome<>0;"
+    "CREATE INDEX delivery_@_sender ON delivery_@(sender, ts) WHERE outcome<>0;"
+    "CREATE INDEX delivery_@_recipient ON delivery_@(recipient, ts) WHERE outcome<>0;"
+    "CREATE INDEX delivery_@_outcome ON delivery_@(outcome, ts) WHERE outcome>1;"
+    "CREATE INDEX access_@_ts ON access_@(ts);"
+    "CREATE INDEX access_@_account ON access_@(account, ts);"
+    "CREATE INDEX access_@_ip ON access_@(ip, ts);"
+    "CREATE INDEX access_@_open ON access_@(key) WHERE ended IS NULL;"
+    "CREATE INDEX failure_@_ts ON failure_@(ts);"
+    "CREATE INDEX failure_@_account ON failure_@(account, ts);"
+    "CREATE INDEX failure_@_ip ON failure_@(ip, ts);"
+    "CREATE INDEX reject_@_ts ON reject_@(ts);"
+    "CREATE INDEX reject_@_recipient ON reject_@(recipient, ts);"
+    "CREATE INDEX reject_@_client_ip ON reject_@(client_ip, ts);"
+    "CREATE INDEX mailbox_@_message_id ON mailbox_@(message_id);"
+    "CREATE INDEX mailbox_@_account ON mailbox_@(account, ts);"
+    "CREATE INDEX incident_@_ts ON incident_@(ts);";
+
+static const gchar *const segment_table_names[]
+  = { "message", "delivery", "access",   "failure",    "reject",
+      "mailbox", "incident", "connection", "name" };
+
+gchar *
+mt_schema_fill(const gchar *template, gint segment)
+{
+  GString *sql = g_string_new(NULL);
+  const gchar *at;
+
+  for (; (at = strchr(template, '@')); template = at + 1)
+    {
+      g_string_append_len(sql, template, at - template);
+      g_string_append_printf(sql, "%d", segment);
+    }
+  g_string_append(sql, template);
+  return g_string_free(sql, FALSE);
+}
+
+static gboolean
+exec_filled(sqlite3 *db, const gchar *template, gint segment)
+{
+  gchar *sql = mt_schema_fill(template, segment);
+  gboolean ok = mt_sql_exec(db, sql);
+
+  g_free(sql);
+  return ok;
+}
+
+gboolean
+mt_schema_create(sqlite3 *db)
+{
+  return mt_sql_exec(db, once)
+         && mt_sql_execf(db, "PRAGMA application_id=%d; PRAGMA user_version=%d",
+                         MT_SCHEMA_APPLICATION_ID, MT_SCHEMA_VERSION);
+}
+
+gboolean
+mt_schema_add_segment(sqlite3 *db, gint segment)
+{
+  return exec_filled(db, segment_tables, segment);
+}
+
+gboolean
+mt_schema_add_indexes(sqlite3 *db, gint segment)
+{
+  return exec_filled(db, segment_indexes, segment);
+}
+
+gboolean
+mt_schema_drop_table(sqlite3 *db, gint *segment)
+{
+  for (guint i = 0; i < G_N_ELEMENTS(segment_table_names); i++)
+    {
+      gchar *sql = g_strdup_printf("SELECT max(CAST(substr(name, %d) AS INT)) FROM sqlite_schema"
+                                   " WHERE type='table' AND name GLOB '%s_[0-9]*' AND"
+                                   " CAST(substr(name, %d) AS INT) NOT IN (SELECT number FROM segment)",
+                                   (gint) strlen(segment_table_names[i]) + 2,
+                                   segment_table_names[i],
+                                   (gint) strlen(segment_table_names[i]) + 2);
+
+      *segment = mt_sql_integer(db, sql, 0);
+      g_free(sql);
+      if (*segment)
+        return mt_sql_execf(db, "DROP TABLE %s_%d", segment_table_names[i], *segment);
+    }
+  return TRUE;
+}
+
+/* ---- views ------------------------------------------------------------------------------ */
+
+/* Pieces that stand in many columns: macros over SQL text. */
+#define TIME(ts) \
+  "strftime('%Y-%m-%dT%H:%M:%S', " ts "/1000000, 'unixepoch')||printf('.%06dZ', " ts "%1000000)"
+#define NAME(column) "(SELECT text FROM name_@ WHERE id=" column ")"
+#define DOMAIN(address) \
+  "CASE WHEN instr(" address ",'@') THEN lower(substr(" address ", instr(" address ",'@')+1)) END"
+
+/* One arm of a view, "{word}" standing for a CASE over the words of that list. */
+typedef struct
+{
+  const gchar *name;
+  const gchar *arm;
+} View;
+
+#define MAIL_COLUMNS \
+  "SELECT d.id AS id, d.revision AS revision, " TIME("d.ts") " AS time, d.ts AS ts," \
+  " " TIME("(d.ts+coalesce(d.after, 0))") " AS last_time, s.text AS sender, r.text AS recipient," \
+  " " NAME("d.orig_recipient") " AS orig_recipient, m.size AS size," \
+  " coalesce(m.subject, o.subject) AS subject, {status d.status} AS status," \
+  " {outcome d.outcome} AS outcome, d.reply AS reply, {reason d.reason} AS reason_class," \
+  " {direction d.direction} AS direction, " NAME("o.service") " AS service, o.port AS port," \
+  " m.queue_id AS queue_id, o.queue_id AS first_queue_id," \
+  " coalesce(m.message_id, o.message_id) AS message_id, o.client_ip AS client_ip," \
+  " o.country AS country, " NAME("o.auth_user") " AS auth_user, d.attempts AS attempts," \
+  " " NAME("d.mailbox") " AS mailbox, d.forwarded_to AS forwarded_to," \
+  " (d.flags&8)<>0 AS auto_reply, d.filter_rule AS filter_rule," \
+  " coalesce(m.spam_action, o.spam_action) AS spam_action," \
+  " coalesce(m.spam_score, o.spam_score) AS spam_score," \
+  " coalesce(m.virus, o.virus) AS virus, coalesce(m.spf, o.spf) AS spf," \
+  " coalesce(m.dkim, o.dkim) AS dkim, coalesce(m.dmarc, o.dmarc) AS dmarc," \
+  " " NAME("m.host") " AS host"
+
+/* The joins by which a mail is found: names first, so that their indexes are used. */
+#define MAIL_FROM \
+  " FROM delivery_@ d JOIN name_@ s ON s.id=d.sender JOIN name_@ r ON r.id=d.recipient" \
+  " JOIN message_@ m ON m.id=d.message JOIN message_@ o ON o.id=coalesce(m.root, m.id)" \
+  " WHERE d.outcome<>0"
+
+static const View views[] = {
+  { "messages",
+    "SELECT m.id AS id, " TIME("m.ts") " AS time, m.ts AS ts,"
+    " " TIME("(m.ts+coalesce(m.life, 0))") " AS last_time, " NAME("m.host") " AS host,"
+    " " NAME("m.instance") " AS instance, m.queue_id AS queue_id, m.message_id AS message_id,"
+    " " NAME("m.sender") " AS sender, m.size AS size, m.nrcpt AS nrcpt, m.subject AS subject,"
+    " m.client_ip AS client_ip, " NAME("m.client_name") " AS client_name,"
+    " " NAME("m.auth_user") " AS auth_user, " NAME("m.auth_method") " AS auth_method,"
+    " " NAME("m.service") " AS service, m.port AS port,"
+    " (SELECT {direction d.direction} FROM delivery_@ d WHERE d.message=m.id LIMIT 1) AS direction,"
+    " {state m.state} AS state, m.parent_queue_id AS parent_queue_id,"
+    " {parent_kind m.parent_kind} AS parent_kind, m.parent AS parent_id,"
+    " coalesce(m.root, m.id) AS root_id,"
+    " ((m.flags&2048)<>0 OR ((m.flags&1)=0 AND m.parent_kind IS NULL AND m.sender IS NOT"
+    " (SELECT id FROM name_@ WHERE text=''))) AS incomplete FROM message_@ m" },
+  { "deliveries",
+    "SELECT d.message AS message, d.id AS id, " NAME("d.recipient") " AS recipient,"
+    " " NAME("d.orig_recipient") " AS orig_recipient,"
+    " " TIME("(d.ts+coalesce(d.after, 0))") " AS time, d.ts+coalesce(d.after, 0) AS ts,"
+    " {status d.status} AS status, " NAME("d.dsn") " AS dsn,"
+    " " NAME("d.relay_name") " AS relay_name, d.relay_ip AS relay_ip,"
+    " " NAME("d.transport") " AS transport, d.delay/1e6 AS delay, d.reply AS reply,"
+    " {reason d.reason} AS reason_class, d.attempts AS attempts,"
+    " " NAME("d.mailbox") " AS mailbox FROM delivery_@ d WHERE d.attempts>0" },
+  { "mail", MAIL_COLUMNS MAIL_FROM },
+  { "mail_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome=1" },
+  { "mail_not_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome>1" },
+  { "mail_sent", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome=1" },
+  { "mail_not_sent",
+    MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
+    "SELECT NULL, 1, " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text, NULL, NULL, NULL, NULL,"
+    " 'rejected', j.reason, {reason j.class}, 'out', NULL, NULL, NULL, NULL, j.message_id,"
+    " j.client_ip, j.country, " NAME("j.auth_user") ", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL,"
+    " NULL, NULL, NULL, " NAME("j.host") " FROM reject_@ j JOIN name_@ s ON s.id=j.sender"
+    " JOIN name_@ r ON r.id=j.recipient WHERE j.auth_user<>0 AND j.queue_id IS NULL" },
+  { "mail_quarantined", MAIL_COLUMNS MAIL_FROM " AND d.outcome=5" },
+  { "mail_rejected",
+    "SELECT " TIME("j.ts") " AS time, j.ts AS ts, s.text AS sender, r.text AS recipient,"
+    " j.client_ip AS client_ip, " NAME("j.client_name") " AS client_name, j.country AS country,"
+    " " NAME("j.auth_user") " AS auth_user, j.queue_id AS queue_id, j.message_id AS message_id,"
+    " j.helo AS helo, " NAME("j.stage") " AS stage, j.code AS code, " NAME("j.dsn") " AS dsn,"
+    " j.reason AS reason, {reason j.class} AS reason_class, " NAME("j.host") " AS host,"
+    " {action j.action} AS action"
+    " FROM reject_@ j JOIN name_@ s ON s.id=j.sender JOIN name_@ r ON r.id=j.recipient" },
+  { "mail_queue",
+    MAIL_COLUMNS ", CASE WHEN d.after IS NOT NULL THEN " TIME("(d.ts+d.after)") " END"
+    " AS last_attempt" MAIL_FROM " AND d.outcome=2" },
+  { "connections",
+    "SELECT strftime('%Y-%m-%d', c.day*86400, 'unixepoch') AS day, c.ip AS ip,"
+    " " NAME("c.name") " AS name, c.country AS country, c.connections AS connections,"
+    " c.rejected AS rejected, c.failed_logins AS failed_logins, c.tls AS tls,"
+    " " TIME("c.first_ts") " AS first_time, " TIME("c.last_ts") " AS last_time"
+    " FROM connection_@ c" },
+  { "accesses",
+    "SELECT " TIME("a.ts") " AS time, a.ts AS ts, CASE WHEN a.ended IS NOT NULL THEN"
+    " " TIME("(a.ts+a.ended)") " END AS logout_time, n.text AS account,"
+    " " DOMAIN("n.text") " AS domain, {word a.service} AS service, a.ip AS ip,"
+    " a.country AS country, (SELECT name FROM country WHERE code=a.country) AS country_name,"
+    " " NAME("a.city") " AS city, a.asn AS asn, " NAME("a.method") " AS method, a.tls AS tls,"
+    " a.session AS session, " NAME("a.host") " AS host, " NAME("a.local_ip") " AS local_ip,"
+    " a.client AS client, a.in_bytes AS in_bytes, a.out_bytes AS out_bytes,"
+    " a.deleted AS deleted, a.expunged AS expunged, a.trashed AS trashed"
+    " FROM access_@ a JOIN name_@ n ON n.id=a.account" },
+  { "accesses_failed",
+    "SELECT " TIME("f.ts") " AS time, f.ts AS ts, n.text AS account,"
+    " " DOMAIN("n.text") " AS domain, {word f.service} AS service, f.ip AS ip,"
+    " f.country AS country, (SELECT name FROM country WHERE code=f.country) AS country_name,"
+    " " NAME("f.city") " AS city, f.asn AS asn, " NAME("f.reason") " AS reason,"
+    " f.attempts AS attempts, " NAME("f.method") " AS method, f.tls AS tls,"
+    " f.session AS session, " NAME("f.host") " AS host, NULL AS local_ip, f.client AS client"
+    " FROM failure_@ f JOIN name_@ n ON n.id=f.account" },
+  { "mailbox_events",
+    "SELECT " TIME("b.ts") " AS time, b.ts AS ts, n.text AS account,"
+    " " NAME("b.mailbox") " AS mailbox, b.message_id AS message_id, b.uid AS uid,"
+    " b.size AS size, " NAME("b.sender") " AS sender, b.subject AS subject,"
+    " {word b.action} AS action, " NAME("b.target") " AS target, b.session AS session,"
+    " " NAME("b.host") " AS host FROM mailbox_@ b JOIN name_@ n ON n.id=b.account" },
+  { "incidents",
+    "SELECT " TIME("i.ts") " AS time, i.ts AS ts, {incident i.kind} AS kind, i.ip AS ip,"
+    " " NAME("i.account") " AS account," DOMAIN(NAME("i.account")) " AS domain,"
+    " i.queue_id AS queue_id, i.reason AS reason, " NAME("i.host") " AS host"
+    " FROM incident_@ i" },
+};
+
+/* Views over tables that are there once. */
+static const gchar fixed_views[]
+  = "CREATE VIEW alerts AS SELECT id, " TIME("ts") " AS time, ts, rule, severity, account, domain,"
+    " ip, country, asn, count, window_seconds, text, evidence, CASE WHEN emitted IS NOT NULL THEN"
+    " " TIME("emitted") " END AS emitted FROM alert;"
+    "CREATE VIEW activity_daily AS SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day,"
+    " account, " DOMAIN("account") " AS domain, sent, deferred, failed, received, rejected,"
+    " bytes_sent, bytes_received, logins, failed_logins FROM activity;"
+    "CREATE VIEW failed_ips AS SELECT ip, max(country) AS country, sum(attempts) AS failures,"
+    " count(DISTINCT account) AS accounts, min(time) AS first_time, max(time) AS last_time"
+    " FROM accesses_failed WHERE ip IS NOT NULL GROUP BY ip;"
+    "CREATE VIEW log_tail AS SELECT line, " TIME("ts") " AS time, ts, host, program, text"
+    " FROM line;";
+
+static const gchar *const fixed_view_names[]
+  = { "alerts", "activity_daily", "failed_ips", "log_tail" };
+
+/* ---- words -------------------------------------------------------------------------------- */
+
+typedef const gchar *(*WordFunc)(gint value);
+
+static const gchar *
+word_name(gint value)
+{
+  return mt_word_name(value);
+}
+
+#define WORDS(list) \
+  static const gchar *list##_name(gint value) \
+  { \
+    return mt_##list##_name(value); \
+  }
+WORDS(state)
+WORDS(parent_kind)
+WORDS(direction)
+WORDS(outcome)
+WORDS(reason)
+WORDS(incident)
+#undef WORDS
+
+static const struct
+{
+  const gchar *name;
+  WordFunc func;
+  gint first, count;
+} word_lists[] = {
+  { "state", state_name, 0, MT_STATE_COUNT },
+  { "parent_kind", parent_kind_name, 1, MT_PARENT_KIND_COUNT },
+  { "direction", direction_name, 1, MT_DIRECTION_COUNT },
+  { "outcome", outcome_name, 1, MT_OUTCOME_COUNT },
+  { "reason", reason_name, 1, MT_REASON_COUNT },
+  { "incident", incident_name, 0, MT_INCIDENT_COUNT },
+  { "status", word_name, MT_WORD_SENT, MT_WORD_UNDELIVERABLE + 1 },
+  { "action", word_name, MT_WORD_REJECT, MT_WORD_DEFER + 1 },
+  { "word", word_name, 1, MT_WORD_COUNT },
+};
+
+static void
+append_case(GString *sql, const gchar *list, const gchar *column)
+{
+  for (guint i = 0; i < G_N_ELEMENTS(word_lists); i++)
+    {
+      if (!g_str_equal(word_lists[i].name, list))
+        continue;
+      g_string_append_printf(sql, "CASE %s", column);
+      for (gint w = word_lists[i].first; w < word_lists[i].count; w++)
+        g_string_append_printf(sql, " WHEN %d THEN '%s'", w, word_lists[i].func(w));
+      g_string_append(sql, " END");
+      return;
+    }
+  g_assert_not_reached();
+}
+
+/* "{list column}" becomes a CASE. */
+static gchar *
+expand_words(const gchar *arm)
+{
+  GString *sql = g_string_new(NULL);
+  const gchar *open;
+
+  for (; (open = strchr(arm, '{')); arm = strchr(open, '}') + 1)
+    {
+      const gchar *close = strchr(open, '}');
+      gchar *inside = g_strndup(open + 1, close - open - 1);
+      gchar **parts = g_strsplit(inside, " ", 2);
+
+      g_string_append_len(sql, arm, open - arm);
+      append_case(sql, parts[0], parts[1]);
+      g_strfreev(parts);
+      g_free(inside);
+    }
+  g_string_append(sql, arm);
+  return g_string_free(sql, FALSE);
+}
+
+static gboolean
+make_view(sqlite3 *db, const View *view, const GArray *segments)
+{
+  GString *sql = g_string_new(NULL);
+  gchar *arm = expand_words(view->arm);
+  gboolean ok;
+
+  g_string_printf(sql, "DROP VIEW IF EXISTS %s; CREATE VIEW %s AS ", view->name, view->name);
+  for (guint i = 0; i < segments->len; i++)
+    {
+      gchar *filled = mt_schema_fill(arm, g_array_index(segments, gint, i));
+
+      g_string_append_printf(sql, "%s%s", i ? " UNION ALL " : "", filled);
+      g_free(filled);
+    }
+  ok = mt_sql_exec(db, sql->str);
+  g_free(arm);
+  g_string_free(sql, TRUE);
+  return ok;
+}
+
+gboolean
+mt_schema_make_views(sqlite3 *db, const GArray *segments)
+{
+  for (guint i = 0; i < G_N_ELEMENTS(fixed_view_names); i++)
+    if (!mt_sql_execf(db, "DROP VIEW IF EXISTS %s", fixed_view_names[i]))
+      return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(views); i++)
+    if (!make_view(db, &views[i], segments))
+      return FALSE;
+  return mt_sql_exec(db, fixed_views);
+}

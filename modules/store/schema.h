@@ -1,0 +1,40 @@
+/* schema.h: the tables and views
+ *
+ * Layer: store.  Concurrency: the connection's owner only.
+ *
+ * Records lie in numbered segments, a set of tables a day (or a few days, where they
+ * are kept for longer), so that a day goes by dropping its tables and indexes stay
+ * small.  Views unite them; each arm joins only tables of its own segment, which is
+ * what lets SQLite answer a page from the indexes.  "@" in a template stands for the
+ * segment's number.
+ */
+#ifndef MT_STORE_SCHEMA_H
+#define MT_STORE_SCHEMA_H
+
+#include "store/sqlite-util.h"
+
+/* PRAGMA user_version of a store that this program writes, and its application_id. */
+#define MT_SCHEMA_VERSION 1
+#define MT_SCHEMA_APPLICATION_ID 0x6d74726c /* "mtrl" */
+
+/* SQLite takes no more than 500 arms in a view; planning time grows with them. */
+#define MT_SEGMENTS_MAX 64
+
+/* mt_schema_create: the tables that are there once, in an empty store. */
+gboolean mt_schema_create(sqlite3 *db);
+
+/* mt_schema_add_segment, mt_schema_add_indexes: tables and indexes of one segment. */
+gboolean mt_schema_add_segment(sqlite3 *db, gint segment);
+gboolean mt_schema_add_indexes(sqlite3 *db, gint segment);
+
+/* mt_schema_drop_table: drops one table whose segment is detached: a small step of
+ * retention.  @segment: which it was of; 0: there is none left. */
+gboolean mt_schema_drop_table(sqlite3 *db, gint *segment);
+
+/* mt_schema_make_views: makes the views anew over @segments (gint, oldest first). */
+gboolean mt_schema_make_views(sqlite3 *db, const GArray *segments);
+
+/* mt_schema_fill: a template with the segment's number in it. (transfer full) */
+gchar *mt_schema_fill(const gchar *template, gint segment);
+
+#endif

@@ -1,0 +1,104 @@
+/* store.h: the records on disk
+ *
+ * Layer: store.  Concurrency: one owner's thread a store; other processes and threads
+ * open stores of their own on the same file.
+ *
+ * One SQLite file in WAL mode.  All effect of a batch of lines is one transaction.
+ */
+#ifndef MT_STORE_STORE_H
+#define MT_STORE_STORE_H
+
+#include "store/guard.h"
+#include "trail/trail.h"
+#include "watch/watch.h"
+
+typedef struct MtStore MtStore;
+
+typedef struct
+{
+  const gchar *path;
+  guint mode;          /* of the file and its companions; 0: 0640 */
+  gint uid, gid;       /* -1: as they come */
+  gint retention_days; /* older records go; 0: none */
+  gint64 max_size_bytes; /* oldest records go first beyond; 0: no limit */
+  guint raw_lines;     /* how many are kept verbatim */
+} MtStoreSettings;
+
+/* A line as it was logged. */
+typedef struct
+{
+  MtTime at;
+  MtSpan host, program, text; /* in a batch of their own */
+} MtRawLine;
+
+/* mt_store_open: opens the store, and makes it where it is missing.
+ * @settings: (transfer none) outlives the store.  @warning: (transfer full) (nullable
+ * on return): what was found and mended, one line: a damaged file was set aside.
+ * Returns: NULL with @error in MT_STORE_ERROR. */
+MtStore *mt_store_open(const MtStoreSettings *settings, MtTime now, gchar **warning,
+                       GError **error);
+
+/* mt_store_set_now: the wall clock: stamps far off it are a clock's mistake. */
+void mt_store_set_now(MtStore *store, MtTime now);
+void mt_store_close(MtStore *store);
+
+/* mt_store_begin: takes the turn to write.  @others_wrote: what the caller holds in
+ * memory of the store is stale.  FALSE: MT_STORE_ERROR_BUSY and others. */
+gboolean mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error);
+
+/* mt_store_commit: all of it, or nothing.  After FALSE the transaction is rolled back
+ * and what the caller holds in memory is stale. */
+typedef struct
+{
+  const MtBatch *batch;
+  const GArray *alerts; /* MtAlert */
+  const GArray *pairs;  /* MtPairSeen */
+  gboolean emit_alerts; /* into syslog, too */
+} MtStoreWork;
+gboolean mt_store_commit(MtStore *store, const MtStoreWork *work, GError **error);
+
+/* mt_store_rollback: gives the turn back; nothing was written. */
+void mt_store_rollback(MtStore *store);
+
+/* mt_store_start: what a trail begins with.  Inside mt_store_begin(). */
+void mt_store_start(MtStore *store, MtTrailStart *start);
+
+/* mt_store_local_domains, mt_store_accounts: what was learned before. */
+typedef void (*MtTextFound)(gpointer sink, MtSpan text);
+void mt_store_local_domains(MtStore *store, MtTextFound found, gpointer sink);
+void mt_store_accounts(MtStore *store, MtTextFound found, gpointer sink);
+
+/* mt_store_key: the store's own hash key. */
+const MtHashKey *mt_store_key(const MtStore *store);
+
+MtTrailBacking mt_store_backing(MtStore *store);
+MtGuard *mt_store_guard(MtStore *store);
+
+/* mt_store_pair_seen: see MtWatchBacking. */
+MtTime mt_store_pair_seen(gpointer store, guint64 key);
+
+/* mt_store_alerts_since: alerts of @since and later, oldest first. */
+typedef void (*MtAlertFound)(gpointer sink, const MtAlert *alert);
+void mt_store_alerts_since(MtStore *store, MtTime since, MtAlertFound found, gpointer sink);
+
+/* mt_store_put_lines: the newest raw lines (MtRawLine); keeps the last raw_lines. */
+gboolean mt_store_put_lines(MtStore *store, const GArray *lines, GError **error);
+
+/* mt_store_retain: one small step of rolling; a transaction of its own.
+ * @more: there is more to do.  @now: wall clock. */
+gboolean mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error);
+
+/* mt_store_absurd: rows so far whose day was a clock's mistake. */
+guint64 mt_store_absurd(const MtStore *store);
+
+/* mt_store_last_alert: the id of the newest alert; 0 without one. */
+gint64 mt_store_last_alert(MtStore *store);
+
+/* mt_store_mark_emitted: the alerts up to @id have been acknowledged at @at. */
+gboolean mt_store_mark_emitted(MtStore *store, gint64 id, MtTime at, GError **error);
+
+/* mt_store_meta, mt_store_set_meta: remembered settings. (transfer full) (nullable) */
+gchar *mt_store_meta(MtStore *store, const gchar *name);
+gboolean mt_store_set_meta(MtStore *store, const gchar *name, const gchar *value, GError **error);
+
+#endif

@@ -1,0 +1,552 @@
+/* writer.c: rows into the open transaction */
+#include "store/private.h"
+
+#include <math.h>
+
+/* Columns are bound one behind the other; a failure is remembered. */
+typedef struct
+{
+  MtStore *store;
+  MtSegment *segment;
+  sqlite3_stmt *stmt;
+  gint column;
+  gboolean failed;
+} Binder;
+
+static gboolean
+begin_row(Binder *binder, MtStore *store, gint32 day, MtStmt which)
+{
+  MtSegment *segment = binder->segment;
+
+  if (!segment || binder->store != store || day < segment->first_day || day > segment->last_day)
+    segment = mt_segments_for_day(&store->segments, day);
+  binder->store = store;
+  binder->segment = segment;
+  binder->column = 0;
+  binder->failed = FALSE;
+  binder->stmt = segment ? mt_segment_stmt(&store->segments, segment, which) : NULL;
+  return binder->stmt != NULL;
+}
+
+static gboolean
+end_row(Binder *binder)
+{
+  return mt_sql_run(binder->stmt) && !binder->failed;
+}
+
+static void
+number(Binder *binder, gint64 value, gint64 none)
+{
+  mt_sql_bind_number(binder->stmt, ++binder->column, value, none);
+}
+
+static void
+integer(Binder *binder, gint64 value)
+{
+  sqlite3_bind_int64(binder->stmt, ++binder->column, value);
+}
+
+static void
+text(Binder *binder, MtSpan value)
+{
+  mt_sql_bind(binder->stmt, ++binder->column, value);
+}
+
+static void
+name(Binder *binder, MtSpan value)
+{
+  gint64 id = mt_segment_name(&binder->store->segments, binder->segment, value);
+
+  binder->failed |= id < 0;
+  sqlite3_bind_int64(binder->stmt, ++binder->column, id);
+}
+
+/* NULL where there is no text: for columns that no view joins by. */
+static void
+rare_name(Binder *binder, MtSpan value)
+{
+  if (value.at)
+    name(binder, value);
+  else
+    sqlite3_bind_null(binder->stmt, ++binder->column);
+}
+
+static void
+country(Binder *binder, const MtCountry code)
+{
+  text(binder, code[0] ? mt_span_of_string(code) : MT_NO_SPAN);
+}
+
+static void
+real(Binder *binder, gdouble value)
+{
+  if (isnan(value))
+    sqlite3_bind_null(binder->stmt, ++binder->column);
+  else
+    sqlite3_bind_double(binder->stmt, ++binder->column, value);
+}
+
+/* ---- messages and deliveries ------------------------------------------------------------- */
+
+static gboolean
+drop_row(MtStore *store, gint32 day, MtStmt which, gint64 id)
+{
+  MtSegment *segment = mt_segments_find(&store->segments, day);
+  sqlite3_stmt *stmt;
+
+  if (!segment)
+    return TRUE; /* it has rolled off */
+  stmt = mt_segment_stmt(&store->segments, segment, which);
+  if (!stmt)
+    return FALSE;
+  sqlite3_bind_int64(stmt, 1, id);
+  return mt_sql_run(stmt);
+}
+
+/* A row whose root's day has changed lies in other tables from now on. */
+static gboolean
+leave_old_segment(MtStore *store, gint32 stored_day, gint32 day, MtStmt which, gint64 id)
+{
+  if (stored_day == MT_NO_DAY || stored_day == day
+      || mt_segments_find(&store->segments, stored_day)
+           == mt_segments_find(&store->segments, day))
+    return TRUE;
+  return drop_row(store, stored_day, which, id);
+}
+
+static gboolean
+put_message(Binder *b, MtStore *store, const MtMessageRow *row)
+{
+  if (!leave_old_segment(store, row->stored_day, row->day, MT_STMT_DROP_MESSAGE, row->id)
+      || !begin_row(b, store, row->day, MT_STMT_PUT_MESSAGE))
+    return FALSE;
+  integer(b, row->id);
+  integer(b, row->first_at);
+  number(b, row->last_at - row->first_at, 0);
+  name(b, row->host);
+  name(b, row->instance);
+  text(b, row->queue_id);
+  integer(b, row->state);
+  integer(b, row->flags);
+  name(b, row->sender);
+  number(b, row->size, MT_NO_NUMBER);
+  number(b, row->nrcpt, MT_NO_NUMBER);
+  text(b, row->message_id);
+  text(b, row->client_ip);
+  rare_name(b, row->client_name);
+  country(b, row->country);
+  rare_name(b, row->service);
+  number(b, row->port, MT_NO_NUMBER);
+  if (row->dequeued_at == MT_NO_TIME)
+    number(b, 0, 0);
+  else
+    integer(b, row->dequeued_at - row->first_at);
+  rare_name(b, row->auth_user);
+  rare_name(b, row->auth_method);
+  number(b, row->root_id, row->id);
+  number(b, row->root_at, row->first_at);
+  number(b, row->parent_id, 0);
+  text(b, row->parent_queue_id);
+  number(b, row->parent_kind, MT_PARENT_NONE);
+  text(b, row->subject);
+  text(b, row->spam_action);
+  real(b, row->spam_score);
+  text(b, row->virus);
+  text(b, row->spf);
+  text(b, row->dkim);
+  text(b, row->dmarc);
+  return end_row(b);
+}
+
+/* The next hop's queue ID and the session stand in the reply already: kept as where
+ * they stand, place times 256 plus length. */
+static void
+part_of_reply(Binder *b, MtSpan part, MtSpan reply)
+{
+  const gchar *at = part.at && part.len < 256 ? mt_span_find_last(reply, part) : NULL;
+
+  if (at)
+    integer(b, (at - reply.at) * 256 + part.len);
+  else
+    text(b, part);
+}
+
+static gboolean
+put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
+{
+  if (row->removed)
+    return drop_row(store, row->stored_day, MT_STMT_DROP_DELIVERY, row->id);
+  if (!leave_old_segment(store, row->stored_day, row->day, MT_STMT_DROP_DELIVERY, row->id)
+      || !begin_row(b, store, row->day, MT_STMT_PUT_DELIVERY))
+    return FALSE;
+  integer(b, row->id);
+  integer(b, row->message_id);
+  integer(b, row->mail_at);
+  name(b, row->sender);
+  name(b, row->recipient);
+  integer(b, row->outcome);
+  integer(b, row->flags);
+  number(b, row->status, MT_WORD_NONE);
+  number(b, row->direction, MT_DIRECTION_UNKNOWN);
+  integer(b, row->attempts);
+  if (row->last_at == MT_NO_TIME)
+    number(b, 0, 0);
+  else
+    integer(b, row->last_at - row->mail_at);
+  rare_name(b, row->dsn);
+  rare_name(b, row->relay_name);
+  rare_name(b, row->transport);
+  text(b, row->relay_ip);
+  number(b, row->delay_us, MT_NO_NUMBER);
+  number(b, row->reason, MT_REASON_NONE);
+  text(b, row->reply);
+  integer(b, row->revision);
+  rare_name(b, row->orig_recipient);
+  part_of_reply(b, row->next_queue_id, row->reply);
+  part_of_reply(b, row->session, row->reply);
+  rare_name(b, row->mailbox);
+  number(b, row->stored_action, MT_WORD_NONE);
+  text(b, row->forwarded_to);
+  text(b, row->filter_rule);
+  return end_row(b);
+}
+
+/* ---- logins ------------------------------------------------------------------------------- */
+
+static gboolean
+put_country(MtStore *store, const MtCountry code, MtSpan country_name)
+{
+  sqlite3_stmt *stmt;
+  gboolean ok;
+
+  if (!code[0] || !country_name.len)
+    return TRUE;
+  if (sqlite3_prepare_v2(store->db, "INSERT OR IGNORE INTO country VALUES(?1, ?2)", -1, &stmt, NULL)
+      != SQLITE_OK)
+    return FALSE;
+  sqlite3_bind_text(stmt, 1, code, -1, SQLITE_STATIC);
+  mt_sql_bind(stmt, 2, country_name);
+  ok = mt_sql_run(stmt);
+  sqlite3_finalize(stmt);
+  return ok;
+}
+
+static gboolean
+put_access(Binder *b, MtStore *store, const MtAccessRow *row)
+{
+  if (!put_country(store, row->country, row->country_name)
+      || !begin_row(b, store, row->day, MT_STMT_PUT_ACCESS))
+    return FALSE;
+  integer(b, row->id);
+  integer(b, row->at);
+  integer(b, (gint64) row->key);
+  name(b, row->account);
+  integer(b, row->service);
+  text(b, row->ip);
+  country(b, row->country);
+  name(b, row->host);
+  number(b, row->tls, MT_NO_NUMBER);
+  rare_name(b, row->method);
+  rare_name(b, row->local_ip);
+  text(b, row->session);
+  number(b, row->last_at - row->at, 0);
+  if (row->ended_at == MT_NO_TIME)
+    number(b, 0, 0);
+  else
+    integer(b, row->ended_at - row->at);
+  number(b, row->in_bytes, MT_NO_NUMBER);
+  number(b, row->out_bytes, MT_NO_NUMBER);
+  number(b, row->deleted, MT_NO_NUMBER);
+  number(b, row->expunged, MT_NO_NUMBER);
+  number(b, row->trashed, MT_NO_NUMBER);
+  rare_name(b, row->city);
+  number(b, row->asn, 0);
+  text(b, row->client);
+  return end_row(b);
+}
+
+static gboolean
+put_failure(Binder *b, MtStore *store, const MtFailureRow *row)
+{
+  if (!put_country(store, row->country, row->country_name)
+      || !begin_row(b, store, row->day, MT_STMT_PUT_FAILURE))
+    return FALSE;
+  integer(b, row->id);
+  integer(b, row->at);
+  name(b, row->account);
+  number(b, row->service, MT_WORD_NONE);
+  text(b, row->ip);
+  country(b, row->country);
+  name(b, row->host);
+  rare_name(b, row->reason);
+  integer(b, row->attempts);
+  number(b, row->tls, MT_NO_NUMBER);
+  rare_name(b, row->method);
+  text(b, row->session);
+  integer(b, row->sources);
+  rare_name(b, row->city);
+  number(b, row->asn, 0);
+  text(b, row->client);
+  return end_row(b);
+}
+
+/* ---- the rest ------------------------------------------------------------------------------ */
+
+static gboolean
+put_reject(Binder *b, MtStore *store, const MtRejectRow *row)
+{
+  if (!begin_row(b, store, row->day, MT_STMT_PUT_REJECT))
+    return FALSE;
+  integer(b, row->id);
+  integer(b, row->at);
+  name(b, row->sender);
+  name(b, row->recipient);
+  text(b, row->client_ip);
+  rare_name(b, row->client_name);
+  country(b, row->country);
+  name(b, row->host);
+  name(b, row->auth_user);
+  text(b, row->queue_id);
+  text(b, row->message_id);
+  text(b, row->helo);
+  rare_name(b, row->stage);
+  number(b, row->code, MT_NO_NUMBER);
+  rare_name(b, row->dsn);
+  number(b, row->action, MT_WORD_NONE);
+  number(b, row->reason_class, MT_REASON_NONE);
+  text(b, row->reason);
+  return end_row(b);
+}
+
+static gboolean
+put_mailbox(Binder *b, MtStore *store, const MtMailboxRow *row)
+{
+  if (!begin_row(b, store, row->day, MT_STMT_PUT_MAILBOX))
+    return FALSE;
+  integer(b, row->id);
+  integer(b, row->at);
+  name(b, row->account);
+  integer(b, row->action);
+  rare_name(b, row->mailbox);
+  text(b, row->message_id);
+  number(b, row->uid, MT_NO_NUMBER);
+  number(b, row->size, MT_NO_NUMBER);
+  rare_name(b, row->sender);
+  text(b, row->subject);
+  rare_name(b, row->target);
+  text(b, row->session);
+  name(b, row->host);
+  return end_row(b);
+}
+
+static gboolean
+put_incident(Binder *b, MtStore *store, const MtIncidentRow *row)
+{
+  if (!begin_row(b, store, row->day, MT_STMT_PUT_INCIDENT))
+    return FALSE;
+  integer(b, row->id);
+  integer(b, row->at);
+  integer(b, row->kind);
+  text(b, row->ip);
+  name(b, row->account);
+  text(b, row->queue_id);
+  text(b, row->reason);
+  name(b, row->host);
+  return end_row(b);
+}
+
+static gboolean
+put_connection(Binder *b, MtStore *store, const MtConnectionRow *row)
+{
+  if (!begin_row(b, store, row->day, MT_STMT_PUT_CONNECTION))
+    return FALSE;
+  text(b, row->ip);
+  integer(b, row->day);
+  name(b, row->name);
+  country(b, row->country);
+  integer(b, row->connections);
+  integer(b, row->rejected);
+  integer(b, row->failed_logins);
+  integer(b, row->tls);
+  integer(b, row->first_at);
+  integer(b, row->last_at);
+  return end_row(b);
+}
+
+static gboolean
+put_activities(MtStore *store, const GArray *rows)
+{
+  static const gchar sql[]
+    = "INSERT INTO activity VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT DO UPDATE SET"
+      " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
+      " failed=failed+excluded.failed, received=received+excluded.received,"
+      " rejected=rejected+excluded.rejected, bytes_sent=bytes_sent+excluded.bytes_sent,"
+      " bytes_received=bytes_received+excluded.bytes_received, logins=logins+excluded.logins,"
+      " failed_logins=failed_logins+excluded.failed_logins";
+  Binder b = { .store = store };
+  gboolean ok = TRUE;
+
+  if (rows->len == 0)
+    return TRUE;
+  if (sqlite3_prepare_v2(store->db, sql, -1, &b.stmt, NULL) != SQLITE_OK)
+    return FALSE;
+  for (guint i = 0; i < rows->len && ok; i++)
+    {
+      const MtActivityRow *row = &g_array_index(rows, MtActivityRow, i);
+
+      b.column = 0;
+      integer(&b, row->day);
+      text(&b, row->account);
+#define X(column) integer(&b, row->column);
+      MT_ACTIVITIES(X)
+#undef X
+      ok = end_row(&b);
+    }
+  sqlite3_finalize(b.stmt);
+  return ok;
+}
+
+static gboolean
+put_pendings(MtStore *store, const GArray *rows)
+{
+  Binder put = { .store = store }, drop = { .store = store };
+  gboolean ok = TRUE;
+
+  if (rows->len == 0)
+    return TRUE;
+  ok = sqlite3_prepare_v2(store->db, "INSERT OR REPLACE INTO pending VALUES(?1,?2,?3,?4,?5)", -1,
+                          &put.stmt, NULL)
+         == SQLITE_OK
+       && sqlite3_prepare_v2(store->db, "DELETE FROM pending WHERE id=?1", -1, &drop.stmt, NULL)
+            == SQLITE_OK;
+  for (guint i = 0; i < rows->len && ok; i++)
+    {
+      const MtPendingRow *row = &g_array_index(rows, MtPendingRow, i);
+      Binder *b = row->removed ? &drop : &put;
+
+      b->column = 0;
+      integer(b, row->id);
+      if (!row->removed)
+        {
+          integer(b, row->kind);
+          integer(b, (gint64) row->key);
+          integer(b, row->at);
+          sqlite3_bind_blob(b->stmt, 5, row->data.at, row->data.len, SQLITE_STATIC);
+        }
+      ok = end_row(b);
+    }
+  sqlite3_finalize(put.stmt);
+  sqlite3_finalize(drop.stmt);
+  return ok;
+}
+
+static gboolean
+put_local_domains(MtStore *store, const GArray *domains)
+{
+  for (guint i = 0; i < domains->len; i++)
+    {
+      MtSpan domain = g_array_index(domains, MtSpan, i);
+      gchar *copy = g_strndup(domain.at, domain.len);
+      gboolean ok = mt_sql_execf(store->db, "INSERT OR IGNORE INTO local_domain VALUES(%Q)", copy);
+
+      g_free(copy);
+      if (!ok)
+        return FALSE;
+    }
+  return TRUE;
+}
+
+#define PUT_ALL(rows, type, put) \
+  G_STMT_START \
+  { \
+    for (guint i_ = 0; i_ < (rows)->len; i_++) \
+      if (!put(&binder, store, &g_array_index((rows), type, i_))) \
+        return FALSE; \
+  } \
+  G_STMT_END
+
+gboolean
+mt_writer_put_batch(MtStore *store, const MtBatch *batch)
+{
+  Binder binder = { .store = store };
+
+  PUT_ALL(batch->messages, MtMessageRow, put_message);
+  PUT_ALL(batch->deliveries, MtDeliveryRow, put_delivery);
+  PUT_ALL(batch->accesses, MtAccessRow, put_access);
+  PUT_ALL(batch->failures, MtFailureRow, put_failure);
+  PUT_ALL(batch->rejects, MtRejectRow, put_reject);
+  PUT_ALL(batch->mailbox, MtMailboxRow, put_mailbox);
+  PUT_ALL(batch->incidents, MtIncidentRow, put_incident);
+  PUT_ALL(batch->connections, MtConnectionRow, put_connection);
+  return put_activities(store, batch->activities) && put_pendings(store, batch->pendings)
+         && put_local_domains(store, batch->local_domains);
+}
+
+gboolean
+mt_writer_put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
+{
+  static const gchar sql[] = "INSERT INTO alert(id, ts, rule, severity, account, domain, ip, country,"
+                             " asn, count, window_seconds, text, evidence, emit)"
+                             " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)";
+  Binder b = { .store = store };
+  gboolean ok = TRUE;
+
+  if (alerts->len == 0)
+    return TRUE;
+  if (sqlite3_prepare_v2(store->db, sql, -1, &b.stmt, NULL) != SQLITE_OK)
+    return FALSE;
+  for (guint i = 0; i < alerts->len && ok; i++)
+    {
+      const MtAlert *alert = &g_array_index(alerts, MtAlert, i);
+      MtSpan domain = mt_span_domain(mt_span_of_string(alert->account));
+
+      b.column = 0;
+      integer(&b, ++store->alert_id);
+      integer(&b, alert->at);
+      text(&b, mt_span_of_string(alert->rule));
+      text(&b, mt_span_of_string(mt_severity_name(alert->severity)));
+      text(&b, mt_span_of_string(alert->account));
+      text(&b, domain);
+      text(&b, mt_span_of_string(alert->ip));
+      country(&b, alert->country);
+      number(&b, alert->asn, 0);
+      integer(&b, alert->count);
+      number(&b, alert->window_s, 0);
+      text(&b, mt_span_of_string(alert->text));
+      text(&b, mt_span_of_string(alert->evidence));
+      integer(&b, emit);
+      ok = end_row(&b);
+    }
+  sqlite3_finalize(b.stmt);
+  return ok;
+}
+
+gboolean
+mt_writer_put_pairs(MtStore *store, const GArray *pairs)
+{
+  for (guint i = 0; i < pairs->len; i++)
+    {
+      const MtPairSeen *pair = &g_array_index(pairs, MtPairSeen, i);
+
+      if (!mt_sql_execf(store->db,
+                        "INSERT INTO pair VALUES(%lld, %lld) ON CONFLICT DO UPDATE SET"
+                        " ts=max(ts, excluded.ts)",
+                        (gint64) pair->key, pair->at))
+        return FALSE;
+    }
+  return TRUE;
+}
+
+gboolean
+mt_writer_put_counters(MtStore *store)
+{
+  const MtTrailIds *ids = &store->start.ids;
+
+  return mt_sql_execf(store->db,
+                      "INSERT OR REPLACE INTO counter VALUES('message',%lld),('delivery',%lld),"
+                      "('access',%lld),('failure',%lld),('reject',%lld),('mailbox',%lld),"
+                      "('incident',%lld),('pending',%lld),('alert',%lld),('horizon',%lld)",
+                      ids->message, ids->delivery, ids->access, ids->failure, ids->reject,
+                      ids->mailbox, ids->incident, ids->pending, store->alert_id,
+                      store->start.horizon);
+}

@@ -1,0 +1,733 @@
+/* access.c: logins, logouts and failed logins
+ *
+ * One login is one row with its end once seen; one failed attempt is one row though
+ * two or three daemons tell of it.
+ */
+#include "trail/private.h"
+
+/* Kept in memory for what is still to come; beyond, the disk finds them. */
+#define MAX_ACCESSES 50000
+#define MAX_FAILURES 20000
+
+/* Daemons tell of one attempt within this time. */
+#define ATTEMPT_US (5 * MT_SECOND_US)
+
+/* An SMTP session that has been silent for this long has ended (Postfix:
+ * smtpd_timeout is 300 s); its process has another client by now. */
+#define SMTP_SESSION_US MT_HOUR_US
+
+/* Who told of a failure: the login process or SMTP server that talked to the client,
+ * or the authentication service behind it, which names no service. */
+enum
+{
+  FROM_FRONT = 1 << 0,
+  FROM_AUTH = 1 << 1,
+};
+
+static MtSpan
+access_text(const MtAccess *access, MtText field)
+{
+  return mt_arena_get(&access->arena, field);
+}
+
+static MtSpan
+failure_text(const MtFailure *failure, MtText field)
+{
+  return mt_arena_get(&failure->arena, field);
+}
+
+/* ---- memory ---------------------------------------------------------------------- */
+
+static void
+free_access(MtAccess *access)
+{
+  mt_arena_clear(&access->arena);
+  g_free(access);
+}
+
+static void
+free_failure(MtFailure *failure)
+{
+  mt_arena_clear(&failure->arena);
+  g_free(failure);
+}
+
+static void
+drop_access(MtTrail *trail, MtAccess *access)
+{
+  mt_table_remove(&trail->by_access, &access->by_key);
+  MT_LRU_REMOVE(&trail->accesses, access);
+  free_access(access);
+}
+
+static void
+drop_failure(MtTrail *trail, MtFailure *failure)
+{
+  if (failure->in_sessions)
+    mt_table_remove(&trail->by_session, &failure->by_session);
+  mt_table_remove(&trail->by_attempt, &failure->by_attempt);
+  MT_LRU_REMOVE(&trail->failures, failure);
+  free_failure(failure);
+}
+
+void
+mt_access_clear(MtTrail *trail)
+{
+  while (trail->accesses.oldest)
+    drop_access(trail, trail->accesses.oldest);
+  while (trail->failures.oldest)
+    drop_failure(trail, trail->failures.oldest);
+  g_ptr_array_free(trail->dirty_accesses, TRUE);
+  g_ptr_array_free(trail->dirty_failures, TRUE);
+  mt_table_clear(&trail->by_access);
+  mt_table_clear(&trail->by_session);
+  mt_table_clear(&trail->by_attempt);
+}
+
+void
+mt_access_init(MtTrail *trail)
+{
+  mt_table_init(&trail->by_access);
+  mt_table_init(&trail->by_session);
+  mt_table_init(&trail->by_attempt);
+  trail->dirty_accesses = g_ptr_array_new();
+  trail->dirty_failures = g_ptr_array_new();
+}
+
+void
+mt_access_committed(MtTrail *trail)
+{
+  for (guint i = 0; i < trail->dirty_accesses->len; i++)
+    {
+      MtAccess *access = g_ptr_array_index(trail->dirty_accesses, i);
+
+      access->dirty = FALSE;
+      access->stored_day = access->day;
+    }
+  for (guint i = 0; i < trail->dirty_failures->len; i++)
+    {
+      MtFailure *failure = g_ptr_array_index(trail->dirty_failures, i);
+
+      failure->dirty = FALSE;
+      failure->stored_day = failure->day;
+    }
+  g_ptr_array_set_size(trail->dirty_accesses, 0);
+  g_ptr_array_set_size(trail->dirty_failures, 0);
+  while (trail->accesses.count > MAX_ACCESSES)
+    drop_access(trail, trail->accesses.oldest);
+  while (trail->failures.count > MAX_FAILURES)
+    drop_failure(trail, trail->failures.oldest);
+}
+
+static void
+touch_access(MtTrail *trail, MtAccess *access)
+{
+  MT_LRU_TOUCH(&trail->accesses, access);
+  if (access->dirty)
+    return;
+  access->dirty = TRUE;
+  g_ptr_array_add(trail->dirty_accesses, access);
+}
+
+static void
+touch_failure(MtTrail *trail, MtFailure *failure)
+{
+  MT_LRU_TOUCH(&trail->failures, failure);
+  if (failure->dirty)
+    return;
+  failure->dirty = TRUE;
+  g_ptr_array_add(trail->dirty_failures, failure);
+}
+
+/* ---- logins ---------------------------------------------------------------------- */
+
+/* Dovecot's session IDs are random; where there is none, the account's latest. */
+static guint64
+mailbox_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  MtSpan session = mt_event_text(event, MT_F_SESSION);
+
+  if (session.len)
+    return mt_hash_mix(mt_trail_hash(trail, session), MT_WORD_NONE);
+  return mt_hash_mix(mt_hash_mix(mt_trail_hash(trail, line->host),
+                                 mt_event_word(event, MT_F_SERVICE)),
+                     mt_trail_hash(trail, mt_event_text(event, MT_F_ACCOUNT)));
+}
+
+/* One connection to one smtpd process. */
+static guint64
+smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  guint64 key = mt_hash_mix(mt_trail_hash(trail, line->host), mt_trail_hash(trail, line->program));
+
+  key = mt_hash_mix(key, line->pid);
+  return ip ? mt_hash_mix(key, mt_hash(&trail->key, ip->b, 16)) : key;
+}
+
+static void
+load_access(gpointer sink, const MtAccessRow *row)
+{
+  MtTrail *trail = sink;
+  MtAccess *access = g_new0(MtAccess, 1);
+  MtArena *arena = &access->arena;
+
+  access->id = row->id;
+  access->at = row->at;
+  access->last_at = row->last_at;
+  access->ended_at = row->ended_at;
+  access->in_bytes = row->in_bytes;
+  access->out_bytes = row->out_bytes;
+  access->deleted = row->deleted;
+  access->expunged = row->expunged;
+  access->trashed = row->trashed;
+  access->tls = row->tls;
+  access->asn = row->asn;
+  access->service = row->service;
+  access->day = access->stored_day = row->day;
+  access->has_ip = row->ip.at && mt_ip_parse(row->ip, &access->ip);
+  access->has_local_ip = row->local_ip.at && mt_ip_parse(row->local_ip, &access->local_ip);
+  memcpy(access->country, row->country, sizeof access->country);
+  access->account = mt_arena_put(arena, row->account);
+  access->method = mt_arena_put(arena, row->method);
+  access->session = mt_arena_put(arena, row->session);
+  access->host = mt_arena_put(arena, row->host);
+  access->client = mt_arena_put(arena, row->client);
+  access->city = mt_arena_put(arena, row->city);
+  mt_table_add(&trail->by_access, &access->by_key, row->key);
+  MT_LRU_ADD(&trail->accesses, access);
+  trail->counters.late++;
+}
+
+/* The youngest access under this key that is not known to have ended before @at. */
+static MtAccess *
+find_in_memory(const MtTrail *trail, guint64 key, MtTime at)
+{
+  MtAccess *best = NULL;
+
+  for (MtLink *link = mt_table_first(&trail->by_access, key); link; link = mt_table_next(link))
+    {
+      MtAccess *access = MT_OF_LINK(MtAccess, by_key, link);
+
+      if (access->ended_at != MT_NO_TIME && access->ended_at < at)
+        continue;
+      if (access->at <= at + MT_TRAIL_GRACE_US && (!best || access->at > best->at))
+        best = access;
+    }
+  return best;
+}
+
+static MtAccess *
+find_access(MtTrail *trail, guint64 key, MtTime at)
+{
+  MtAccess *access = find_in_memory(trail, key, at);
+
+  if (access || (trail->start.horizon == MT_NO_TIME && trail->accesses.count < MAX_ACCESSES))
+    return access;
+  trail->backing->access_by_key(trail->backing->self, key, load_access, trail);
+  return find_in_memory(trail, key, at);
+}
+
+static void
+end_access(MtTrail *trail, MtAccess *access, const MtLine *line, const MtEvent *event)
+{
+  access->ended_at = MAX(access->ended_at, line->time);
+  access->last_at = MAX(access->last_at, line->time);
+  access->in_bytes = MAX(access->in_bytes, mt_event_number(event, MT_F_IN_BYTES, -1));
+  access->out_bytes = MAX(access->out_bytes, mt_event_number(event, MT_F_OUT_BYTES, -1));
+  access->deleted = MAX(access->deleted, mt_event_number(event, MT_F_DELETED, -1));
+  access->expunged = MAX(access->expunged, mt_event_number(event, MT_F_EXPUNGED, -1));
+  access->trashed = MAX(access->trashed, mt_event_number(event, MT_F_TRASHED, -1));
+  touch_access(trail, access);
+}
+
+static void
+take_waiting(MtTrail *trail, MtAccess *access, guint64 key)
+{
+  MtPending *next, *pending = mt_pending_next(trail, MT_PENDING_LOGOUT, key, NULL);
+
+  for (; pending; pending = next)
+    {
+      MtEvent event;
+      MtLine line;
+
+      next = mt_pending_next(trail, MT_PENDING_LOGOUT, key, pending);
+      mt_pending_read(pending, &event, &line);
+      if (line.time + MT_TRAIL_GRACE_US < access->at)
+        continue;
+      if (event.has[0] || event.has[1])
+        end_access(trail, access, &line, &event);
+      mt_pending_remove(trail, pending);
+    }
+}
+
+static MtAccess *
+new_access(MtTrail *trail, guint64 key, const MtLine *line, const MtEvent *event, MtSpan account,
+           MtWord service)
+{
+  MtAccess *access = g_new0(MtAccess, 1);
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  const MtIp *local_ip = mt_event_ip(event, MT_F_LOCAL_IP);
+
+  access->id = trail->ids.access++;
+  access->at = access->last_at = line->time;
+  access->ended_at = MT_NO_TIME;
+  access->day = mt_time_day(line->time);
+  access->stored_day = MT_NO_DAY;
+  access->in_bytes = access->out_bytes = access->deleted = MT_NO_NUMBER;
+  access->expunged = access->trashed = MT_NO_NUMBER;
+  access->tls = mt_event_number(event, MT_F_TLS, MT_NO_NUMBER);
+  access->service = service;
+  access->has_ip = ip != NULL;
+  if (ip)
+    access->ip = *ip;
+  access->has_local_ip = local_ip != NULL;
+  if (local_ip)
+    access->local_ip = *local_ip;
+  access->account = mt_arena_put(&access->arena, account);
+  access->method = mt_arena_put(&access->arena, mt_event_text(event, MT_F_AUTH_METHOD));
+  access->session = mt_arena_put(&access->arena, mt_event_text(event, MT_F_SESSION));
+  access->client = mt_arena_put(&access->arena, mt_event_text(event, MT_F_CLIENT));
+  access->host = mt_arena_put(&access->arena, line->host);
+  mt_table_add(&trail->by_access, &access->by_key, key);
+  MT_LRU_ADD(&trail->accesses, access);
+  touch_access(trail, access);
+  return access;
+}
+
+static void
+tell_login(MtTrail *trail, MtAccess *access, MtFact *fact)
+{
+  MtSpan account = access_text(access, access->account);
+
+  mt_sums_activity(trail, account, mt_time_day(access->at))->logins++;
+  mt_trail_learn_account(trail, account);
+  fact->kind = MT_FACT_LOGIN;
+  fact->count = 1;
+  fact->at = access->at;
+  fact->service = access->service;
+  fact->has_ip = access->has_ip;
+  fact->ip = access->ip;
+  fact->account = account;
+  fact->session = access_text(access, access->session);
+  fact->host = access_text(access, access->host);
+  fact->record = access;
+}
+
+/* A proxy and the server behind it log one login under one session. */
+static gboolean
+is_same_login(const MtAccess *access, const MtEvent *event)
+{
+  return access->session
+         && mt_span_equal(access_text(access, access->session), mt_event_text(event, MT_F_SESSION))
+         && mt_span_equal_nocase(access_text(access, access->account),
+                                 mt_event_text(event, MT_F_ACCOUNT));
+}
+
+void
+mt_access_push_login(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
+{
+  guint64 key = mailbox_key(trail, line, event);
+  MtAccess *access = find_in_memory(trail, key, line->time + MT_HOUR_US);
+
+  if (access && is_same_login(access, event))
+    return;
+  access = new_access(trail, key, line, event, mt_event_text(event, MT_F_ACCOUNT),
+                      mt_event_word(event, MT_F_SERVICE));
+  take_waiting(trail, access, key);
+  tell_login(trail, access, fact);
+}
+
+void
+mt_access_push_logout(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  guint64 key = mailbox_key(trail, line, event);
+  MtAccess *access = find_access(trail, key, line->time);
+
+  if (access)
+    end_access(trail, access, line, event);
+  else if (mt_event_has(event, MT_F_SESSION)) /* else nothing says whose end it is */
+    mt_pending_add(trail, MT_PENDING_LOGOUT, key, line, event);
+  else
+    trail->counters.orphaned++;
+}
+
+void
+mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  MtAccess *access;
+
+  if (!mt_event_has(event, MT_F_SESSION))
+    return;
+  access = find_access(trail, mailbox_key(trail, line, event), line->time + MT_HOUR_US);
+  if (!access)
+    return;
+  access->client = mt_arena_put(&access->arena, mt_event_text(event, MT_F_CLIENT));
+  touch_access(trail, access);
+}
+
+/* Postfix says who is logged in with every message of the session: one login. */
+void
+mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
+{
+  MtSpan account = mt_event_text(event, MT_F_AUTH_USER);
+  guint64 key = smtp_key(trail, line, event);
+  MtAccess *access = find_access(trail, key, line->time);
+
+  if (access && line->time <= access->last_at + SMTP_SESSION_US
+      && mt_span_equal(access_text(access, access->account), account))
+    {
+      access->last_at = MAX(access->last_at, line->time);
+      return;
+    }
+  access = new_access(trail, key, line, event, account, MT_WORD_SMTP);
+  tell_login(trail, access, fact);
+}
+
+void
+mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  MtAccess *access = find_in_memory(trail, smtp_key(trail, line, event), line->time);
+
+  if (access && access->service == MT_WORD_SMTP && access->ended_at == MT_NO_TIME)
+    end_access(trail, access, line, event);
+}
+
+/* ---- failed logins --------------------------------------------------------------- */
+
+static guint64
+attempt_hash(const MtTrail *trail, const MtIp *ip, MtSpan account)
+{
+  guint64 hash = mt_trail_hash(trail, account);
+
+  return ip ? mt_hash_mix(hash, mt_hash(&trail->key, ip->b, 16)) : hash;
+}
+
+static guint32
+source_of(const MtEvent *event)
+{
+  return mt_event_has(event, MT_F_SERVICE) ? FROM_FRONT : FROM_AUTH;
+}
+
+static MtFailure *
+find_by_session(const MtTrail *trail, MtSpan session)
+{
+  if (!session.len)
+    return NULL;
+  for (MtLink *link = mt_table_first(&trail->by_session, mt_trail_hash(trail, session)); link;
+       link = mt_table_next(link))
+    {
+      MtFailure *failure = MT_OF_LINK(MtFailure, by_session, link);
+
+      if (mt_span_equal(failure_text(failure, failure->session), session))
+        return failure;
+    }
+  return NULL;
+}
+
+/* The other daemon's word on the same attempt: each of them tells it once. */
+static MtFailure *
+find_by_attempt(const MtTrail *trail, const MtEvent *event, MtTime at)
+{
+  MtSpan account = mt_event_text(event, MT_F_ACCOUNT);
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  guint32 source = source_of(event);
+  MtFailure *best = NULL;
+
+  for (MtLink *link = mt_table_first(&trail->by_attempt, attempt_hash(trail, ip, account)); link;
+       link = mt_table_next(link))
+    {
+      MtFailure *failure = MT_OF_LINK(MtFailure, by_attempt, link);
+
+      if (failure->sources & source || ABS(failure->at - at) > ATTEMPT_US
+          || (failure->session && mt_event_has(event, MT_F_SESSION))
+          || !mt_span_equal(failure_text(failure, failure->account), account))
+        continue;
+      if (!best || ABS(failure->at - at) < ABS(best->at - at))
+        best = failure;
+    }
+  return best;
+}
+
+/* One names the address, the other the account (plesk_saslauthd beside an older
+ * Postfix): lines of one host, one right after the other. */
+static MtFailure *
+find_by_neighbour(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  gboolean has_ip = mt_event_has(event, MT_F_CLIENT_IP);
+  gboolean has_account = mt_event_has(event, MT_F_ACCOUNT);
+  MtFailure *failure = trail->failures.newest;
+
+  if (has_ip == has_account)
+    return NULL;
+  for (gint i = 0; failure && i < 16; failure = failure->older, i++)
+    if (!(failure->sources & source_of(event)) && failure->has_ip != has_ip
+        && (failure->account != 0) != has_account && ABS(failure->at - line->time) <= ATTEMPT_US
+        && mt_span_equal(failure_text(failure, failure->host), line->host))
+      return failure;
+  return NULL;
+}
+
+static MtFailure *
+new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  MtFailure *failure = g_new0(MtFailure, 1);
+  MtSpan session = mt_event_text(event, MT_F_SESSION);
+
+  failure->id = trail->ids.failure++;
+  failure->at = line->time;
+  failure->day = mt_time_day(line->time);
+  failure->stored_day = MT_NO_DAY;
+  failure->tls = MT_NO_NUMBER;
+  failure->host = mt_arena_put(&failure->arena, line->host);
+  failure->session = mt_arena_put(&failure->arena, session);
+  failure->in_sessions = session.len > 0;
+  if (failure->in_sessions)
+    mt_table_add(&trail->by_session, &failure->by_session, mt_trail_hash(trail, session));
+  mt_table_add(&trail->by_attempt, &failure->by_attempt,
+               attempt_hash(trail, mt_event_ip(event, MT_F_CLIENT_IP),
+                            mt_event_text(event, MT_F_ACCOUNT)));
+  MT_LRU_ADD(&trail->failures, failure);
+  return failure;
+}
+
+static void
+keep(MtFailure *failure, MtText *field, const MtEvent *event, MtField from)
+{
+  if (!*field && mt_event_has(event, from))
+    *field = mt_arena_put(&failure->arena, event->value[from].text);
+}
+
+/* A reason that says more than "auth-failed" wins, whichever comes first. */
+static void
+fold_reason(MtFailure *failure, const MtEvent *event)
+{
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  if (!reason.len)
+    return;
+  if (!failure->reason || MT_SPAN_IS(failure_text(failure, failure->reason), "auth-failed"))
+    failure->reason = mt_arena_put(&failure->arena, reason);
+}
+
+static void
+fold_failure(MtFailure *failure, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+
+  keep(failure, &failure->account, event, MT_F_ACCOUNT);
+  keep(failure, &failure->method, event, MT_F_AUTH_METHOD);
+  keep(failure, &failure->client, event, MT_F_CLIENT);
+  fold_reason(failure, event);
+  if (ip && !failure->has_ip)
+    {
+      failure->ip = *ip;
+      failure->has_ip = TRUE;
+    }
+  if (mt_event_has(event, MT_F_SERVICE))
+    failure->service = mt_event_word(event, MT_F_SERVICE);
+  if (mt_event_has(event, MT_F_TLS))
+    failure->tls = mt_event_number(event, MT_F_TLS, 0);
+  failure->sources |= source_of(event);
+}
+
+/* Attempts: what the front states, or as many as the service behind it told. */
+static gint64
+count_attempts(MtFailure *failure, const MtEvent *event)
+{
+  gint64 before = failure->attempts, stated = mt_event_number(event, MT_F_ATTEMPTS, 1);
+
+  if (source_of(event) == FROM_AUTH)
+    stated = ++failure->told;
+  failure->attempts = MAX(failure->attempts, MAX(stated, 1));
+  return failure->attempts - before;
+}
+
+static void
+tell_failure(MtTrail *trail, MtFailure *failure, gint64 count, MtFact *fact)
+{
+  MtSpan account = failure_text(failure, failure->account);
+
+  if (failure->has_ip)
+    mt_sums_connection(trail, &failure->ip, MT_NO_SPAN, failure->at)->failed_logins += count;
+  if (account.len && mt_trail_is_known_account(trail, account))
+    mt_sums_activity(trail, account, failure->day)->failed_logins += count;
+  fact->kind = MT_FACT_FAILURE;
+  fact->count = count;
+  fact->at = failure->at;
+  fact->service = failure->service;
+  fact->has_ip = failure->has_ip;
+  fact->ip = failure->ip;
+  fact->account = account;
+  fact->session = failure_text(failure, failure->session);
+  fact->host = failure_text(failure, failure->host);
+  fact->record = failure;
+}
+
+void
+mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
+{
+  MtFailure *failure = find_by_session(trail, mt_event_text(event, MT_F_SESSION));
+  gint64 count;
+
+  if (!failure)
+    failure = find_by_attempt(trail, event, line->time);
+  if (!failure)
+    failure = find_by_neighbour(trail, line, event);
+  if (!failure)
+    failure = new_failure(trail, line, event);
+  touch_failure(trail, failure);
+  fold_failure(failure, event);
+  count = count_attempts(failure, event);
+  if (count > 0)
+    tell_failure(trail, failure, count, fact);
+}
+
+/* ---- back from the disk, and onto it --------------------------------------------- */
+
+static void
+load_failure(gpointer sink, const MtFailureRow *row)
+{
+  MtTrail *trail = sink;
+  MtFailure *failure = g_new0(MtFailure, 1);
+  MtArena *arena = &failure->arena;
+
+  failure->id = row->id;
+  failure->at = row->at;
+  failure->day = failure->stored_day = row->day;
+  failure->attempts = row->attempts;
+  failure->told = row->sources & FROM_AUTH ? row->attempts : 0;
+  failure->tls = row->tls;
+  failure->asn = row->asn;
+  failure->service = row->service;
+  failure->sources = row->sources;
+  memcpy(failure->country, row->country, sizeof failure->country);
+  failure->has_ip = row->ip.at && mt_ip_parse(row->ip, &failure->ip);
+  failure->account = mt_arena_put(arena, row->account);
+  failure->reason = mt_arena_put(arena, row->reason);
+  failure->method = mt_arena_put(arena, row->method);
+  failure->session = mt_arena_put(arena, row->session);
+  failure->host = mt_arena_put(arena, row->host);
+  failure->client = mt_arena_put(arena, row->client);
+  failure->city = mt_arena_put(arena, row->city);
+  failure->in_sessions = row->session.len > 0;
+  if (failure->in_sessions)
+    mt_table_add(&trail->by_session, &failure->by_session, mt_trail_hash(trail, row->session));
+  mt_table_add(&trail->by_attempt, &failure->by_attempt,
+               attempt_hash(trail, failure->has_ip ? &failure->ip : NULL, row->account));
+  MT_LRU_ADD(&trail->failures, failure);
+}
+
+void
+mt_access_load(MtTrail *trail)
+{
+  if (trail->start.horizon != MT_NO_TIME)
+    trail->backing->failures_since(trail->backing->self, trail->start.horizon - MT_HOUR_US,
+                                   load_failure, trail);
+}
+
+static void
+flush_access(MtTrail *trail, MtBatch *batch, const MtAccess *access)
+{
+  MtAccessRow row = { .id = access->id, .day = access->day, .stored_day = access->stored_day };
+  gchar ip[MT_IP_TEXT_BYTES];
+
+  row.key = access->by_key.hash;
+  row.at = access->at;
+  row.last_at = access->last_at;
+  row.ended_at = access->ended_at;
+  if (access->has_ip)
+    row.ip = mt_batch_text(batch, mt_span(ip, mt_ip_format(&access->ip, ip)));
+  if (access->has_local_ip)
+    row.local_ip = mt_batch_text(batch, mt_span(ip, mt_ip_format(&access->local_ip, ip)));
+  row.account = mt_batch_text(batch, access_text(access, access->account));
+  row.method = mt_batch_text(batch, access_text(access, access->method));
+  row.session = mt_batch_text(batch, access_text(access, access->session));
+  row.host = mt_batch_text(batch, access_text(access, access->host));
+  row.client = mt_batch_text(batch, access_text(access, access->client));
+  row.city = mt_batch_text(batch, access_text(access, access->city));
+  row.country_name = mt_batch_text(batch, access_text(access, access->country_name));
+  memcpy(row.country, access->country, sizeof row.country);
+  row.asn = access->asn;
+  row.service = access->service;
+  row.tls = access->tls;
+  row.in_bytes = access->in_bytes;
+  row.out_bytes = access->out_bytes;
+  row.deleted = access->deleted;
+  row.expunged = access->expunged;
+  row.trashed = access->trashed;
+  g_array_append_val(batch->accesses, row);
+  (void) trail;
+}
+
+MtSpan
+mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES])
+{
+  if (!account.len || trail->settings->store_unknown_accounts
+      || mt_trail_is_known_account(trail, account))
+    return account;
+  if (account.len < 3)
+    return MT_SPAN("***");
+  return mt_span(masked, g_snprintf(masked, MT_MASKED_BYTES, "%c***%c", account.at[0],
+                                    account.at[account.len - 1]));
+}
+
+static void
+flush_failure(MtTrail *trail, MtBatch *batch, const MtFailure *failure)
+{
+  MtFailureRow row = { .id = failure->id, .day = failure->day, .stored_day = failure->stored_day };
+  gchar ip[MT_IP_TEXT_BYTES], masked[MT_MASKED_BYTES];
+
+  row.at = failure->at;
+  if (failure->has_ip)
+    row.ip = mt_batch_text(batch, mt_span(ip, mt_ip_format(&failure->ip, ip)));
+  row.account = mt_batch_text(
+    batch, mt_trail_shown_account(trail, failure_text(failure, failure->account), masked));
+  row.reason = mt_batch_text(batch, failure_text(failure, failure->reason));
+  row.method = mt_batch_text(batch, failure_text(failure, failure->method));
+  row.session = mt_batch_text(batch, failure_text(failure, failure->session));
+  row.host = mt_batch_text(batch, failure_text(failure, failure->host));
+  row.client = mt_batch_text(batch, failure_text(failure, failure->client));
+  row.city = mt_batch_text(batch, failure_text(failure, failure->city));
+  row.country_name = mt_batch_text(batch, failure_text(failure, failure->country_name));
+  memcpy(row.country, failure->country, sizeof row.country);
+  row.asn = failure->asn;
+  row.service = failure->service;
+  row.tls = failure->tls;
+  row.attempts = failure->attempts;
+  row.sources = failure->sources;
+  g_array_append_val(batch->failures, row);
+}
+
+void
+mt_access_flush(MtTrail *trail, MtBatch *batch)
+{
+  for (guint i = 0; i < trail->dirty_accesses->len; i++)
+    flush_access(trail, batch, g_ptr_array_index(trail->dirty_accesses, i));
+  for (guint i = 0; i < trail->dirty_failures->len; i++)
+    flush_failure(trail, batch, g_ptr_array_index(trail->dirty_failures, i));
+}
+
+void
+mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *place)
+{
+  if (fact->kind == MT_FACT_LOGIN)
+    {
+      MtAccess *access = fact->record;
+
+      memcpy(access->country, place->country, sizeof access->country);
+      access->country_name = mt_arena_put(&access->arena, place->country_name);
+      access->city = mt_arena_put(&access->arena, place->city);
+      access->asn = place->asn;
+    }
+  else if (fact->kind == MT_FACT_FAILURE)
+    {
+      MtFailure *failure = fact->record;
+
+      memcpy(failure->country, place->country, sizeof failure->country);
+      failure->country_name = mt_arena_put(&failure->arena, place->country_name);
+      failure->city = mt_arena_put(&failure->arena, place->city);
+      failure->asn = place->asn;
+    }
+  (void) trail;
+}

@@ -1,0 +1,44 @@
+/* arena.h: the text of one record in one block
+ *
+ * Layer: trail.  Concurrency: the owner's thread only.
+ *
+ * A record copies the text it keeps into its arena and holds it by a number, so
+ * that a record is one small struct and one block.  Texts longer than
+ * MT_TEXT_MAX_BYTES are cut: what they say is said by then.
+ */
+#ifndef MT_TRAIL_ARENA_H
+#define MT_TRAIL_ARENA_H
+
+#include "scan/span.h"
+
+/* A text in an arena; 0 is none, which is not the empty text. */
+typedef guint32 MtText;
+
+/* Longer than any address (RFC 5321: 320) or reply line that says something new. */
+#define MT_TEXT_MAX_BYTES 2048
+
+typedef struct
+{
+  gchar *bytes;
+  guint32 used;
+  guint32 size;
+} MtArena;
+
+void mt_arena_clear(MtArena *arena);
+
+/* mt_arena_put: copies @text in.  A span without bytes (at == NULL) gives 0. */
+MtText mt_arena_put(MtArena *arena, MtSpan text);
+
+/* mt_arena_get: (transfer none): valid until the next put.  0 gives MT_NO_SPAN. */
+static inline MtSpan
+mt_arena_get(const MtArena *arena, MtText text)
+{
+  guint16 len;
+
+  if (!text)
+    return MT_NO_SPAN;
+  memcpy(&len, arena->bytes + text, sizeof len);
+  return mt_span(arena->bytes + text + sizeof len, len);
+}
+
+#endif

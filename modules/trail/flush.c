@@ -1,0 +1,313 @@
+/* flush.c: records as rows */
+#include "trail/private.h"
+
+/* ---- what deliveries add to activity_daily ---------------------------------------- */
+
+static MtSpan
+text(const MtMessage *message, MtText field)
+{
+  return mt_message_text(message, field);
+}
+
+/* Who sent it: the login, else the envelope sender. */
+static MtSpan
+sending_account(MtMessage *message)
+{
+  const MtMessage *root = mt_message_root(message);
+  MtSpan user = text(root, root->auth_user);
+
+  return user.len ? user : text(message, message->sender);
+}
+
+static gboolean
+is_outgoing(MtDirection direction)
+{
+  return direction == MT_DIRECTION_OUT || direction == MT_DIRECTION_LOCAL;
+}
+
+static gboolean
+is_incoming(MtDirection direction)
+{
+  return direction == MT_DIRECTION_IN || direction == MT_DIRECTION_LOCAL;
+}
+
+void
+mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome,
+               MtDirection direction, MtCounted *counted)
+{
+  MtSpan account = sending_account(message);
+  gboolean ended = outcome != MT_OUTCOME_QUEUED;
+
+  if (outcome == MT_OUTCOME_NONE)
+    {
+      memset(counted, 0, sizeof *counted);
+      return;
+    }
+  if (!mt_span_equal(text(message, counted->account), account))
+    counted->account = mt_arena_put(&message->arena, account);
+  counted->outcome = outcome;
+  counted->direction = direction;
+  counted->day = mt_time_day(message->root_at);
+  counted->deferrals = MAX(delivery->attempts - ended, 0);
+  counted->bytes = MAX(message->size, 0);
+}
+
+static void
+add_counted(MtTrail *trail, MtMessage *message, const MtDelivery *delivery,
+            const MtCounted *counted, gint sign)
+{
+  MtSpan account = text(message, counted->account);
+  MtSpan recipient = text(message, delivery->recipient);
+  gboolean delivered = counted->outcome == MT_OUTCOME_DELIVERED;
+
+  if (counted->outcome == MT_OUTCOME_NONE)
+    return;
+  if (is_outgoing(counted->direction) && account.len)
+    {
+      MtActivityRow *row = mt_sums_activity(trail, account, counted->day);
+
+      row->sent += sign * delivered;
+      row->bytes_sent += sign * delivered * counted->bytes;
+      row->deferred += sign * counted->deferrals;
+      row->failed += sign * (counted->outcome == MT_OUTCOME_FAILED);
+      row->rejected += sign * (counted->outcome == MT_OUTCOME_REJECTED);
+    }
+  if (is_incoming(counted->direction) && recipient.len && delivered)
+    {
+      MtActivityRow *row = mt_sums_activity(trail, recipient, counted->day);
+
+      row->received += sign;
+      row->bytes_received += sign * counted->bytes;
+    }
+}
+
+static gboolean
+same_counted(const MtCounted *a, const MtCounted *b)
+{
+  return a->outcome == b->outcome && a->direction == b->direction && a->day == b->day
+         && a->deferrals == b->deferrals && a->bytes == b->bytes && a->account == b->account;
+}
+
+static void
+count(MtTrail *trail, MtMessage *message, MtDelivery *delivery, MtOutcome outcome,
+      MtDirection direction)
+{
+  MtCounted now = delivery->counted;
+
+  mt_flush_count(message, delivery, outcome, direction, &now);
+  if (same_counted(&now, &delivery->counted))
+    return;
+  add_counted(trail, message, delivery, &delivery->counted, -1);
+  add_counted(trail, message, delivery, &now, 1);
+  delivery->counted = now;
+}
+
+/* ---- rows ------------------------------------------------------------------------ */
+
+static MtSpan
+batch_ip(MtBatch *batch, gboolean has, const MtIp *ip)
+{
+  gchar buffer[MT_IP_TEXT_BYTES];
+
+  return has ? mt_batch_text(batch, mt_span(buffer, mt_ip_format(ip, buffer))) : MT_NO_SPAN;
+}
+
+static void
+fill_delivery_texts(MtBatch *batch, const MtMessage *message, const MtDelivery *delivery,
+                    MtDeliveryRow *row)
+{
+  row->recipient = mt_batch_text(batch, text(message, delivery->recipient));
+  row->orig_recipient = mt_batch_text(batch, text(message, delivery->orig_recipient));
+  row->relay_name = mt_batch_text(batch, text(message, delivery->relay_name));
+  row->relay_ip = batch_ip(batch, delivery->has_relay_ip, &delivery->relay_ip);
+  row->transport = mt_batch_text(batch, text(message, delivery->transport));
+  row->dsn = mt_batch_text(batch, text(message, delivery->dsn));
+  row->reply = mt_batch_text(batch, text(message, delivery->reply));
+  row->next_queue_id = mt_batch_text(batch, text(message, delivery->next_queue_id));
+  row->session = mt_batch_text(batch, text(message, delivery->session));
+  row->mailbox = mt_batch_text(batch, text(message, delivery->mailbox));
+  row->forwarded_to = mt_batch_text(batch, text(message, delivery->forwarded_to));
+  row->filter_rule = mt_batch_text(batch, text(message, delivery->filter_rule));
+}
+
+static MtReason
+reason_of(const MtMessage *message, const MtDelivery *delivery, MtOutcome outcome)
+{
+  if (outcome == MT_OUTCOME_DELIVERED
+      || (outcome == MT_OUTCOME_NONE && delivery->status == MT_WORD_SENT))
+    return MT_REASON_NONE;
+  if (message->flags & MT_MESSAGE_EXPIRED && outcome == MT_OUTCOME_FAILED
+      && delivery->status == MT_WORD_DEFERRED)
+    return MT_REASON_EXPIRED;
+  return mt_judge_reason(text(message, delivery->dsn), text(message, delivery->reply));
+}
+
+static gboolean
+is_ignored(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
+{
+  const gchar *const *terms = trail->settings->ignore_mail;
+
+  return terms
+         && (mt_trail_has_term(terms, text(message, delivery->reply))
+             || mt_trail_has_term(terms, mt_span_of_string(mt_word_name(delivery->status))));
+}
+
+static void
+flush_delivery(MtTrail *trail, MtBatch *batch, MtMessage *message, MtDelivery *delivery)
+{
+  MtOutcome outcome = mt_judge_outcome(message, delivery);
+  MtDirection direction = mt_judge_direction(trail, message, delivery);
+  MtDeliveryRow row = { .id = delivery->id, .message_id = message->id, .day = message->day };
+
+  delivery->ignored = is_ignored(trail, message, delivery);
+  row.removed = delivery->removed || delivery->ignored;
+  if (row.removed)
+    outcome = MT_OUTCOME_NONE;
+  count(trail, message, delivery, outcome, direction);
+  row.stored_day = delivery->stored_day;
+  if (row.removed && row.stored_day == MT_NO_DAY)
+    return;
+  row.mail_at = message->root_at;
+  row.last_at = delivery->last_at;
+  row.sender = mt_batch_text(batch, text(message, message->sender));
+  fill_delivery_texts(batch, message, delivery, &row);
+  row.delay_us = delivery->delay_us;
+  row.attempts = delivery->attempts;
+  row.revision = delivery->revision;
+  row.status = delivery->status;
+  row.stored_action = delivery->stored_action;
+  row.outcome = outcome;
+  row.direction = direction;
+  row.reason = reason_of(message, delivery, outcome);
+  row.flags = delivery->flags;
+  g_array_append_val(batch->deliveries, row);
+}
+
+/* A message in the queue that nobody has tried to deliver is seen all the same: as
+ * one row without a recipient, which the first delivery takes over. */
+static void
+keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
+{
+  gboolean waits = state == MT_STATE_QUEUED || state == MT_STATE_HELD;
+  gboolean entered = (message->flags & (MT_MESSAGE_CLEANED | MT_MESSAGE_ACTIVE)) != 0;
+  gboolean wanted = (waits && entered) || message->flags & MT_MESSAGE_DELETED;
+  MtDelivery *delivery;
+
+  if (message->n_deliveries == 0 && wanted)
+    {
+      delivery = mt_message_delivery(trail, message, MT_NO_SPAN, MT_NO_SPAN, TRUE);
+      delivery->flags |= MT_DELIVERY_PLACEHOLDER;
+      delivery->dirty = TRUE;
+    }
+  else if (message->n_deliveries == 1 && !wanted
+           && message->deliveries[0].flags & MT_DELIVERY_PLACEHOLDER)
+    message->deliveries[0].removed = message->deliveries[0].dirty = TRUE;
+}
+
+static void
+fill_message_texts(MtBatch *batch, const MtMessage *message, MtMessageRow *row)
+{
+  row->host = mt_batch_text(batch, text(message, message->host));
+  row->instance = mt_batch_text(batch, text(message, message->instance));
+  row->queue_id = mt_batch_text(batch, text(message, message->queue_id));
+  row->message_id = mt_batch_text(batch, text(message, message->message_id));
+  row->sender = mt_batch_text(batch, text(message, message->sender));
+  row->subject = mt_batch_text(batch, text(message, message->subject));
+  row->client_ip = batch_ip(batch, message->has_client_ip, &message->client_ip);
+  row->client_name = mt_batch_text(batch, text(message, message->client_name));
+  row->auth_user = mt_batch_text(batch, text(message, message->auth_user));
+  row->auth_method = mt_batch_text(batch, text(message, message->auth_method));
+  row->service = mt_batch_text(batch, text(message, message->service));
+  row->parent_queue_id = mt_batch_text(batch, text(message, message->parent_queue_id));
+  row->spam_action = mt_batch_text(batch, text(message, message->spam_action));
+  row->virus = mt_batch_text(batch, text(message, message->virus));
+  row->spf = mt_batch_text(batch, text(message, message->spf));
+  row->dkim = mt_batch_text(batch, text(message, message->dkim));
+  row->dmarc = mt_batch_text(batch, text(message, message->dmarc));
+}
+
+static void
+flush_message(MtTrail *trail, MtBatch *batch, MtMessage *message, MtLocate locate, gpointer user)
+{
+  MtMessageRow row = { .id = message->id, .root_id = message->root_id };
+
+  row.root_at = message->root_at;
+  row.day = message->day;
+  row.stored_day = message->stored_day;
+  row.first_at = message->first_at;
+  row.last_at = message->last_at;
+  row.dequeued_at = message->dequeued_at;
+  fill_message_texts(batch, message, &row);
+  if (!trail->settings->store_subject)
+    row.subject = MT_NO_SPAN;
+  row.parent_id = message->parent_id;
+  row.parent_kind = message->parent_kind;
+  row.size = message->size;
+  row.nrcpt = message->nrcpt;
+  row.port = message->port;
+  row.spam_score = message->spam_score;
+  row.flags = message->flags;
+  row.state = mt_judge_state(message);
+  if (locate && message->has_client_ip)
+    locate(user, &message->client_ip, row.country);
+  g_array_append_val(batch->messages, row);
+}
+
+/* What the message itself decides for all its deliveries: where they lie, and what
+ * became of those that waited. */
+static gboolean
+deliveries_follow(const MtMessage *message)
+{
+  return message->stored_day != MT_NO_DAY && message->stored_day != message->day;
+}
+
+void
+mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user)
+{
+  for (guint i = 0; i < trail->dirty->len; i++)
+    {
+      MtMessage *message = g_ptr_array_index(trail->dirty, i);
+      gboolean all = deliveries_follow(message);
+
+      keep_placeholder(trail, message, mt_judge_state(message));
+      flush_message(trail, batch, message, locate, user);
+      for (guint d = 0; d < message->n_deliveries; d++)
+        if (all || message->deliveries[d].dirty)
+          flush_delivery(trail, batch, message, &message->deliveries[d]);
+    }
+}
+
+static void
+settle_deliveries(MtMessage *message)
+{
+  guint kept = 0;
+
+  for (guint d = 0; d < message->n_deliveries; d++)
+    {
+      MtDelivery *delivery = &message->deliveries[d];
+
+      if (delivery->removed)
+        continue;
+      if (delivery->ignored)
+        delivery->stored_day = MT_NO_DAY;
+      else if (delivery->dirty || delivery->stored_day != MT_NO_DAY)
+        delivery->stored_day = message->day;
+      delivery->dirty = FALSE;
+      message->deliveries[kept++] = *delivery;
+    }
+  message->n_deliveries = kept;
+}
+
+void
+mt_flush_committed(MtTrail *trail)
+{
+  for (guint i = 0; i < trail->dirty->len; i++)
+    {
+      MtMessage *message = g_ptr_array_index(trail->dirty, i);
+
+      settle_deliveries(message);
+      message->dirty = FALSE;
+      message->stored_day = message->day;
+    }
+  g_ptr_array_set_size(trail->dirty, 0);
+}

@@ -1,0 +1,332 @@
+/* hops.c: messages that are one mail
+ *
+ * Links rest on what a line states: the queue ID that a message had before, or goes
+ * on under.  A Message-ID alone never links; it only confirms a queue ID that a
+ * reply of another host names.
+ */
+#include "trail/private.h"
+
+/* The next hop's accept line and our delivery line are at most this far apart: the
+ * time the next hop takes to answer the end of DATA. */
+#define HOP_WINDOW_US (30 * MT_MINUTE_US)
+
+/* Chains are short; a longer one is a loop that the lines made up. */
+#define MAX_HOPS 32
+
+static MtSpan
+text(const MtMessage *message, MtText field)
+{
+  return mt_message_text(message, field);
+}
+
+static gboolean
+is_ancestor(const MtMessage *message, const MtMessage *of)
+{
+  gint hops = 0;
+
+  for (; of; of = of->parent)
+    if (of == message || ++hops > MAX_HOPS)
+      return TRUE;
+  return FALSE;
+}
+
+/* Deliveries that the child goes on for are no ends. */
+static void
+mark_hops(MtTrail *trail, MtMessage *parent, const MtMessage *child)
+{
+  for (guint i = 0; i < parent->n_deliveries; i++)
+    {
+      MtDelivery *delivery = &parent->deliveries[i];
+
+      if (delivery->flags & MT_DELIVERY_HOP
+          || !mt_span_equal(text(parent, delivery->next_queue_id), text(child, child->queue_id)))
+        continue;
+      delivery->flags |= MT_DELIVERY_HOP;
+      mt_delivery_touch(trail, parent, delivery);
+    }
+}
+
+static void
+loaded(gpointer sink, const MtMessageRow *row, const MtDeliveryRow *deliveries, guint n_deliveries)
+{
+  mt_message_load(sink, row, deliveries, n_deliveries);
+}
+
+static void
+take_root(MtTrail *trail, MtMessage *message)
+{
+  MtMessage *root = mt_message_root(message);
+
+  message->root_id = root->id;
+  message->root_at = root->first_at;
+  message->day = mt_time_day(root->first_at);
+  for (guint i = 0; i < message->n_deliveries; i++)
+    message->deliveries[i].dirty = TRUE;
+  mt_message_touch(trail, message);
+}
+
+void
+mt_hops_root_changed(MtTrail *trail, MtMessage *message)
+{
+  for (guint i = 0; i < message->n_deliveries; i++)
+    message->deliveries[i].dirty = TRUE;
+  if (!(message->flags & MT_MESSAGE_HAS_CHILDREN))
+    return;
+  trail->backing->messages_by_parent(trail->backing->self, message->id, loaded, trail);
+  for (guint i = 0; message->children && i < message->children->len; i++)
+    {
+      MtMessage *child = g_ptr_array_index(message->children, i);
+
+      if (!mt_is_joined(child->parent_kind))
+        continue;
+      take_root(trail, child);
+      mt_hops_root_changed(trail, child);
+    }
+}
+
+gboolean
+mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind kind)
+{
+  if (child->parent == parent)
+    {
+      mark_hops(trail, parent, child);
+      return TRUE;
+    }
+  if (child->parent || is_ancestor(child, parent))
+    return FALSE;
+  child->parent_id = parent->id;
+  child->parent_kind = kind;
+  child->parent_queue_id = mt_arena_put(&child->arena, text(parent, parent->queue_id));
+  mt_message_adopt(parent, child);
+  parent->flags |= MT_MESSAGE_HAS_CHILDREN;
+  mt_message_touch(trail, parent);
+  if (mt_is_joined(kind))
+    {
+      mark_hops(trail, parent, child);
+      take_root(trail, child);
+      mt_hops_root_changed(trail, child);
+    }
+  mt_message_touch(trail, child);
+  return TRUE;
+}
+
+/* Could @parent have gone on as @child, by their times?  Clocks of two hosts, and
+ * stamps of one second, may differ a little. */
+static gboolean
+fits_parent(const MtMessage *parent, const MtMessage *child)
+{
+  return parent != child && parent->first_at <= child->first_at + MT_MINUTE_US
+         && (parent->dequeued_at == MT_NO_TIME
+             || parent->dequeued_at + MT_MINUTE_US >= child->first_at);
+}
+
+static gboolean
+fits_delivery(const MtMessage *child, MtTime delivered_at)
+{
+  return child->first_at <= delivered_at + MT_MINUTE_US
+         && child->first_at >= delivered_at - HOP_WINDOW_US;
+}
+
+/* The youngest message of this queue ID that can be the child's parent. */
+static MtMessage *
+find_parent(const MtTrail *trail, const MtMessage *child, MtSpan queue_id)
+{
+  MtMessage *best = NULL;
+
+  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
+       link = mt_table_next(link))
+    {
+      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
+
+      if (mt_span_equal(text(message, message->queue_id), queue_id)
+          && mt_span_equal(text(message, message->host), text(child, child->host))
+          && fits_parent(message, child) && (!best || message->first_at > best->first_at))
+        best = message;
+    }
+  return best;
+}
+
+/* Who waits, and for whom: both as queue ID and host. */
+static void
+wait_for(MtTrail *trail, MtPendingKind kind, const MtMessage *waiting, MtSpan queue_id, MtTime at)
+{
+  MtEvent event = { 0 };
+  MtLine line = { .time = at, .host = text(waiting, waiting->host), .pid = -1 };
+
+  mt_event_set_text(&event, MT_F_QUEUE_ID, text(waiting, waiting->queue_id));
+  mt_event_set_number(&event, MT_F_UID, waiting->id);
+  mt_pending_add(trail, kind, mt_trail_hash(trail, queue_id), &line, &event);
+}
+
+void
+mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentKind kind)
+{
+  MtMessage *parent;
+
+  if (child->parent || mt_span_equal(parent_queue_id, text(child, child->queue_id)))
+    return;
+  parent = find_parent(trail, child, parent_queue_id);
+  if (!parent)
+    {
+      mt_message_look_up(trail, text(child, child->host), parent_queue_id);
+      parent = find_parent(trail, child, parent_queue_id);
+    }
+  if (parent && mt_hops_link(trail, parent, child, kind))
+    return;
+  child->parent_queue_id = mt_arena_put(&child->arena, parent_queue_id);
+  child->parent_kind = kind;
+  wait_for(trail, MT_PENDING_PARENT, child, parent_queue_id, child->first_at);
+}
+
+/* A relay that is this machine, or one of ours. */
+static gboolean
+is_own_relay(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
+{
+  if (delivery->has_relay_ip)
+    return mt_trail_is_ours(trail, &delivery->relay_ip);
+  return MT_SPAN_IS(text(message, delivery->transport), "local");
+}
+
+static gboolean
+same_message_id(const MtMessage *a, const MtMessage *b)
+{
+  return a->message_id && b->message_id
+         && mt_span_equal(text(a, a->message_id), text(b, b->message_id));
+}
+
+static MtParentKind
+kind_of(const MtMessage *parent, const MtDelivery *delivery)
+{
+  return MT_SPAN_IS(text(parent, delivery->transport), "local") ? MT_PARENT_FORWARD
+                                                                : MT_PARENT_HOP;
+}
+
+/* The message that the reply names: on this host where the relay is ours, on any
+ * where the Message-ID agrees. */
+static MtMessage *
+find_child(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id, MtTime delivered_at,
+           gboolean own)
+{
+  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
+       link = mt_table_next(link))
+    {
+      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
+      gboolean here = mt_span_equal(text(message, message->host), text(parent, parent->host));
+
+      if (message != parent && mt_span_equal(text(message, message->queue_id), queue_id)
+          && fits_delivery(message, delivered_at)
+          && ((own && here) || same_message_id(parent, message)))
+        return message;
+    }
+  return NULL;
+}
+
+void
+mt_hops_to(MtTrail *trail, MtMessage *parent, MtDelivery *delivery)
+{
+  MtSpan next = text(parent, delivery->next_queue_id);
+  gboolean own = is_own_relay(trail, parent, delivery);
+  MtParentKind kind = kind_of(parent, delivery);
+  MtTime at = delivery->last_at;
+  MtMessage *child = find_child(trail, parent, next, at, own);
+
+  if (child)
+    mt_hops_link(trail, parent, child, kind);
+  else if (own)
+    wait_for(trail, MT_PENDING_CHILD, parent, next, at);
+}
+
+void
+mt_hops_on(MtTrail *trail, MtMessage *parent, MtSpan queue_id)
+{
+  MtMessage *child = find_child(trail, parent, queue_id, parent->last_at, TRUE);
+
+  if (child)
+    mt_hops_link(trail, parent, child, MT_PARENT_HOP);
+  else
+    wait_for(trail, MT_PENDING_CHILD, parent, queue_id, parent->last_at);
+}
+
+static MtMessage *
+find_waiting(MtTrail *trail, const MtEvent *event, const MtLine *line)
+{
+  MtSpan queue_id = mt_event_text(event, MT_F_QUEUE_ID);
+  gint64 id = mt_event_number(event, MT_F_UID, 0);
+
+  for (gint look = 0; look < 2; look++)
+    {
+      for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id));
+           link; link = mt_table_next(link))
+        {
+          MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
+
+          if (message->id == id)
+            return message;
+        }
+      if (!look)
+        mt_message_look_up(trail, line->host, queue_id);
+    }
+  return NULL;
+}
+
+static gboolean
+join_waiting(MtTrail *trail, MtMessage *message, MtPending *pending)
+{
+  MtEvent event;
+  MtLine line;
+  MtMessage *waiting;
+
+  mt_pending_read(pending, &event, &line);
+  if (!mt_span_equal(line.host, text(message, message->host)))
+    return FALSE;
+  waiting = find_waiting(trail, &event, &line);
+  if (!waiting)
+    return TRUE; /* it is gone: nobody waits any more */
+  if (pending->kind == MT_PENDING_PARENT)
+    return fits_parent(message, waiting)
+           && mt_hops_link(trail, message, waiting, waiting->parent_kind);
+  return fits_delivery(message, line.time)
+         && mt_hops_link(trail, waiting, message, MT_PARENT_HOP);
+}
+
+void
+mt_hops_created(MtTrail *trail, MtMessage *message)
+{
+  static const MtPendingKind kinds[] = { MT_PENDING_PARENT, MT_PENDING_CHILD };
+  guint64 key = message->by_queue_id.hash;
+
+  for (guint k = 0; k < G_N_ELEMENTS(kinds); k++)
+    {
+      MtPending *next, *pending = mt_pending_next(trail, kinds[k], key, NULL);
+
+      for (; pending; pending = next)
+        {
+          next = mt_pending_next(trail, kinds[k], key, pending);
+          if (join_waiting(trail, message, pending))
+            mt_pending_remove(trail, pending);
+        }
+    }
+}
+
+void
+mt_hops_identified(MtTrail *trail, MtMessage *message)
+{
+  for (MtLink *link = mt_table_next(&message->by_message_id); link; link = mt_table_next(link))
+    {
+      MtMessage *other = MT_OF_LINK(MtMessage, by_message_id, link);
+
+      if (!same_message_id(message, other))
+        continue;
+      for (guint i = 0; i < other->n_deliveries; i++)
+        {
+          MtDelivery *delivery = &other->deliveries[i];
+
+          if (delivery->next_queue_id
+              && mt_span_equal(text(other, delivery->next_queue_id),
+                               text(message, message->queue_id))
+              && fits_delivery(message, delivery->last_at)
+              && mt_hops_link(trail, other, message, kind_of(other, delivery)))
+            return;
+        }
+    }
+}

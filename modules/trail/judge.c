@@ -1,0 +1,160 @@
+/* judge.c: what a message's and a delivery's state means */
+#include "trail/private.h"
+
+MtState
+mt_judge_state(const MtMessage *message)
+{
+  if (message->flags & MT_MESSAGE_DEQUEUED)
+    return MT_STATE_DONE;
+  if (message->flags & MT_MESSAGE_REFUSED && !(message->flags & MT_MESSAGE_ACTIVE))
+    return MT_STATE_REJECTED;
+  return message->flags & MT_MESSAGE_ON_HOLD ? MT_STATE_HELD : MT_STATE_QUEUED;
+}
+
+/* Still waiting when the message left the queue, or not yet tried. */
+static MtOutcome
+outcome_of_waiting(const MtMessage *message)
+{
+  if (message->flags & MT_MESSAGE_REQUEUED)
+    return MT_OUTCOME_NONE; /* goes on under another queue ID */
+  if (message->flags & MT_MESSAGE_DELETED)
+    return MT_OUTCOME_DISCARDED;
+  if (message->flags & MT_MESSAGE_EXPIRED)
+    return MT_OUTCOME_FAILED;
+  return MT_OUTCOME_QUEUED;
+}
+
+/* Handed over; but Sieve may have thrown it away, or the transport be discard(8). */
+static MtOutcome
+outcome_of_sent(const MtMessage *message, const MtDelivery *delivery)
+{
+  if (MT_SPAN_IS(mt_message_text(message, delivery->transport), "discard"))
+    return MT_OUTCOME_DISCARDED;
+  switch (delivery->stored_action)
+    {
+    case MT_WORD_DISCARDED:
+      return MT_OUTCOME_DISCARDED;
+    case MT_WORD_REJECTED:
+      return MT_OUTCOME_REJECTED;
+    default:
+      return MT_OUTCOME_DELIVERED;
+    }
+}
+
+MtOutcome
+mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery)
+{
+  if (delivery->flags & MT_DELIVERY_HOP)
+    return MT_OUTCOME_NONE;
+  if (delivery->flags & MT_DELIVERY_REFUSED)
+    return message->flags & MT_MESSAGE_DISCARDED ? MT_OUTCOME_DISCARDED : MT_OUTCOME_REJECTED;
+  switch (delivery->status)
+    {
+    case MT_WORD_SENT:
+      return outcome_of_sent(message, delivery);
+    case MT_WORD_NONE:
+    case MT_WORD_DEFERRED:
+      return outcome_of_waiting(message);
+    case MT_WORD_BOUNCED:
+    case MT_WORD_EXPIRED:
+      return MT_OUTCOME_FAILED;
+    case MT_WORD_DISCARDED:
+      return MT_OUTCOME_DISCARDED;
+    default:
+      return MT_OUTCOME_NONE; /* an address probe */
+    }
+}
+
+gboolean
+mt_trail_is_ours(const MtTrail *trail, const MtIp *ip)
+{
+  return mt_networks_have(trail->settings->local_networks, ip) || mt_ip_is_loopback(ip);
+}
+
+static gchar *
+lower_domain(MtSpan address)
+{
+  MtSpan domain = mt_span_domain(address);
+
+  return domain.len && domain.len <= 255 ? g_ascii_strdown(domain.at, domain.len) : NULL;
+}
+
+gboolean
+mt_trail_is_local_domain(const MtTrail *trail, MtSpan address)
+{
+  gchar *domain = lower_domain(address);
+  gboolean local = domain && g_hash_table_contains(trail->local_domains, domain);
+
+  g_free(domain);
+  return local;
+}
+
+/* No mail server has more; a log that says so makes them up. */
+#define MAX_LOCAL_DOMAINS 100000
+
+void
+mt_trail_learn_address(MtTrail *trail, MtSpan address)
+{
+  gchar *domain;
+
+  if (!trail->settings->learn_domains
+      || g_hash_table_size(trail->local_domains) >= MAX_LOCAL_DOMAINS)
+    return;
+  domain = lower_domain(address);
+  if (!domain || g_hash_table_contains(trail->local_domains, domain))
+    {
+      g_free(domain);
+      return;
+    }
+  g_hash_table_add(trail->local_domains, domain);
+  g_ptr_array_add(trail->learned, domain);
+}
+
+static gpointer
+account_hash(const MtTrail *trail, MtSpan account)
+{
+  gchar lower[MT_TEXT_MAX_BYTES];
+  gsize len = MIN(account.len, sizeof lower);
+
+  for (gsize i = 0; i < len; i++)
+    lower[i] = g_ascii_tolower(account.at[i]);
+  return GSIZE_TO_POINTER(mt_trail_hash(trail, mt_span(lower, len)) | 1);
+}
+
+void
+mt_trail_learn_account(MtTrail *trail, MtSpan account)
+{
+  g_hash_table_add(trail->known_accounts, account_hash(trail, account));
+}
+
+gboolean
+mt_trail_is_known_account(const MtTrail *trail, MtSpan account)
+{
+  return mt_trail_is_local_domain(trail, account)
+         || g_hash_table_contains(trail->known_accounts, account_hash(trail, account));
+}
+
+/* A mailbox of ours: its domain is, or a delivery agent of ours has written to it. */
+static gboolean
+recipient_is_local(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
+{
+  MtSpan transport = mt_message_text(message, delivery->transport);
+
+  return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
+         || mt_trail_is_local_domain(trail, mt_message_text(message, delivery->recipient));
+}
+
+MtDirection
+mt_judge_direction(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
+{
+  const MtMessage *root = mt_message_root((MtMessage *) message);
+  gboolean local = recipient_is_local(trail, message, delivery);
+  gboolean ours = (root->flags & MT_MESSAGE_OURS) != 0 || root->parent_kind == MT_PARENT_BOUNCE;
+
+  /* A log that begins in the middle: who handed it in is not known. */
+  if (!ours && !(root->flags & MT_MESSAGE_ACCEPTED))
+    ours = mt_trail_is_local_domain(trail, mt_message_text(message, message->sender));
+  if (ours)
+    return local ? MT_DIRECTION_LOCAL : MT_DIRECTION_OUT;
+  return local ? MT_DIRECTION_IN : MT_DIRECTION_RELAY;
+}

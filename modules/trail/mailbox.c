@@ -1,0 +1,174 @@
+/* mailbox.c: what the mailbox side says of a message
+ *
+ * Postfix's "sent" means that Dovecot took it.  What became of it there (folder,
+ * forward, vacation, discard) stands in Dovecot's own lines, joined by the session
+ * that the LMTP reply names, else by Message-ID and recipient.
+ */
+#include "trail/private.h"
+
+static MtSpan
+text(const MtMessage *message, MtText field)
+{
+  return mt_message_text(message, field);
+}
+
+static guint64
+session_key(const MtTrail *trail, MtSpan session)
+{
+  return mt_hash_mix(mt_trail_hash(trail, session), MT_F_SESSION);
+}
+
+static guint64
+recipient_key(const MtTrail *trail, MtSpan message_id, MtSpan recipient)
+{
+  return mt_hash_mix(mt_trail_hash(trail, message_id), mt_trail_hash(trail, recipient));
+}
+
+static void
+add_mailbox(MtMessage *message, MtDelivery *delivery, MtSpan mailbox)
+{
+  MtSpan before = text(message, delivery->mailbox);
+  gchar *both;
+
+  if (!mailbox.len || mt_span_find(before, mailbox))
+    return;
+  if (!before.len)
+    {
+      delivery->mailbox = mt_arena_put(&message->arena, mailbox);
+      return;
+    }
+  both = g_strdup_printf("%.*s, %.*s", (gint) before.len, before.at, (gint) mailbox.len,
+                         mailbox.at);
+  delivery->mailbox = mt_arena_put(&message->arena, mt_span_of_string(both));
+  g_free(both);
+}
+
+/* A copy that stays counts more than what was sent on or thrown away. */
+static gint
+weight(MtWord action)
+{
+  return action == MT_WORD_STORED      ? 4
+         : action == MT_WORD_FORWARDED ? 3
+         : action == MT_WORD_REJECTED  ? 2
+         : action == MT_WORD_DISCARDED ? 1
+                                       : 0;
+}
+
+static void
+apply(MtTrail *trail, MtMessage *message, MtDelivery *delivery, const MtEvent *event)
+{
+  MtWord action = mt_event_word(event, MT_F_ACTION);
+
+  if (action == MT_WORD_STORED)
+    add_mailbox(message, delivery, mt_event_text(event, MT_F_MAILBOX));
+  else if (action == MT_WORD_FORWARDED && mt_event_has(event, MT_F_TARGET))
+    delivery->forwarded_to = mt_arena_put(&message->arena, mt_event_text(event, MT_F_TARGET));
+  else if (action == MT_WORD_VACATION)
+    delivery->flags |= MT_DELIVERY_AUTO_REPLY;
+  if (weight(action) > weight(delivery->stored_action))
+    delivery->stored_action = action;
+  if (mt_event_has(event, MT_F_FILTER))
+    delivery->filter_rule = mt_arena_put(&message->arena, mt_event_text(event, MT_F_FILTER));
+  mt_delivery_touch(trail, message, delivery);
+}
+
+static gboolean
+is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event)
+{
+  MtSpan session = mt_event_text(event, MT_F_SESSION);
+
+  if (session.len && delivery->session)
+    return mt_span_equal(text(message, delivery->session), session);
+  return delivery->status == MT_WORD_SENT && !(delivery->flags & MT_DELIVERY_HOP)
+         && mt_span_equal_nocase(text(message, delivery->recipient),
+                                 mt_event_text(event, MT_F_ACCOUNT));
+}
+
+/* Returns: how many messages with this Message-ID there were; the joined delivery's
+ * message in @message. */
+static guint
+find_delivery(const MtTrail *trail, const MtEvent *event, MtMessage **message,
+              MtDelivery **delivery)
+{
+  MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
+  guint seen = 0;
+
+  if (!message_id.len)
+    return 0;
+  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id));
+       link; link = mt_table_next(link))
+    {
+      MtMessage *candidate = MT_OF_LINK(MtMessage, by_message_id, link);
+
+      if (!mt_span_equal(text(candidate, candidate->message_id), message_id))
+        continue;
+      seen++;
+      for (guint i = 0; i < candidate->n_deliveries; i++)
+        if (is_it(candidate, &candidate->deliveries[i], event))
+          {
+            *message = candidate;
+            *delivery = &candidate->deliveries[i];
+            return seen;
+          }
+    }
+  return seen;
+}
+
+static void
+loaded(gpointer sink, const MtMessageRow *row, const MtDeliveryRow *deliveries, guint n_deliveries)
+{
+  mt_message_load(sink, row, deliveries, n_deliveries);
+}
+
+void
+mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  MtSpan session = mt_event_text(event, MT_F_SESSION);
+  MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
+  MtMessage *message = NULL;
+  MtDelivery *delivery;
+
+  if (!find_delivery(trail, event, &message, &delivery) && message_id.len)
+    {
+      trail->backing->messages_by_message_id(trail->backing->self, message_id, line->time,
+                                             MT_HOUR_US, loaded, trail);
+      find_delivery(trail, event, &message, &delivery);
+    }
+  if (message)
+    apply(trail, message, delivery, event);
+  else if (session.len)
+    mt_pending_add(trail, MT_PENDING_STORED, session_key(trail, session), line, event);
+  else if (message_id.len)
+    mt_pending_add(trail, MT_PENDING_STORED,
+                   recipient_key(trail, message_id, mt_event_text(event, MT_F_ACCOUNT)), line,
+                   event);
+}
+
+static void
+apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 key)
+{
+  MtPending *next, *pending = mt_pending_next(trail, MT_PENDING_STORED, key, NULL);
+
+  for (; pending; pending = next)
+    {
+      MtEvent event;
+      MtLine line;
+
+      next = mt_pending_next(trail, MT_PENDING_STORED, key, pending);
+      mt_pending_read(pending, &event, &line);
+      apply(trail, message, delivery, &event);
+      mt_pending_remove(trail, pending);
+    }
+}
+
+void
+mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
+{
+  if (delivery->session)
+    apply_waiting(trail, message, delivery,
+                  session_key(trail, text(message, delivery->session)));
+  if (message->message_id && delivery->recipient)
+    apply_waiting(trail, message, delivery,
+                  recipient_key(trail, text(message, message->message_id),
+                                text(message, delivery->recipient)));
+}

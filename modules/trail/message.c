@@ -1,0 +1,905 @@
+/* message.c: lines that name a queue ID become messages and deliveries */
+#include "trail/private.h"
+
+/* Bits of the Bloom filter over queue IDs that left memory: one false look-up in a
+ * hundred with 400,000 of them. */
+#define GONE_BITS (1u << 22)
+#define GONE_MAX 400000
+
+/* A record on disk is looked for where a line is at most this much later than the
+ * last that was written before we began: the longest a client may take from RCPT to
+ * the end of DATA (Postfix: smtpd_timeout a step), with room. */
+#define HORIZON_US MT_HOUR_US
+
+/* ---- memory ----------------------------------------------------------------- */
+
+void
+mt_messages_init(MtTrail *trail)
+{
+  mt_table_init(&trail->by_queue_id);
+  mt_table_init(&trail->by_message_id);
+  trail->dirty = g_ptr_array_new();
+  trail->gone = g_new0(guint64, GONE_BITS / 64);
+}
+
+static void
+remember_gone(MtTrail *trail, guint64 hash)
+{
+  for (gint i = 0; i < 4; i++, hash = mt_hash_mix(hash, i))
+    trail->gone[hash % GONE_BITS / 64] |= G_GUINT64_CONSTANT(1) << (hash % 64);
+  trail->gone_count++;
+}
+
+static gboolean
+may_be_gone(const MtTrail *trail, guint64 hash)
+{
+  if (trail->gone_count > GONE_MAX)
+    return TRUE;
+  for (gint i = 0; i < 4; i++, hash = mt_hash_mix(hash, i))
+    if (!(trail->gone[hash % GONE_BITS / 64] >> (hash % 64) & 1))
+      return FALSE;
+  return TRUE;
+}
+
+static void
+free_message(MtMessage *message)
+{
+  if (message->children)
+    g_ptr_array_free(message->children, TRUE);
+  mt_arena_clear(&message->arena);
+  g_free(message->deliveries);
+  g_free(message);
+}
+
+void
+mt_messages_clear(MtTrail *trail)
+{
+  while (trail->messages.oldest)
+    {
+      MtMessage *message = trail->messages.oldest;
+
+      MT_LRU_REMOVE(&trail->messages, message);
+      free_message(message);
+    }
+  mt_table_clear(&trail->by_queue_id);
+  mt_table_clear(&trail->by_message_id);
+  g_ptr_array_free(trail->dirty, TRUE);
+  g_free(trail->gone);
+  trail->gone_count = 0;
+}
+
+MtMessage *
+mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, MtTime at)
+{
+  MtMessage *message = g_new0(MtMessage, 1);
+
+  message->id = message->root_id = trail->ids.message++;
+  message->first_at = message->last_at = message->root_at = at;
+  message->dequeued_at = message->hold_at = MT_NO_TIME;
+  message->day = mt_time_day(at);
+  message->stored_day = MT_NO_DAY;
+  message->size = message->nrcpt = message->port = MT_NO_NUMBER;
+  message->spam_score = NAN;
+  message->host = mt_arena_put(&message->arena, host);
+  message->instance = mt_arena_put(&message->arena, instance);
+  message->queue_id = mt_arena_put(&message->arena, queue_id);
+  mt_table_add(&trail->by_queue_id, &message->by_queue_id, mt_trail_hash(trail, queue_id));
+  MT_LRU_ADD(&trail->messages, message);
+  return message;
+}
+
+static void
+index_message_id(MtTrail *trail, MtMessage *message)
+{
+  if (message->in_message_ids)
+    mt_table_remove(&trail->by_message_id, &message->by_message_id);
+  message->in_message_ids = message->message_id != 0;
+  if (message->in_message_ids)
+    mt_table_add(&trail->by_message_id, &message->by_message_id,
+                 mt_trail_hash(trail, mt_message_text(message, message->message_id)));
+}
+
+/* A parent stays as long as its children: what they take from it is at hand. */
+static gboolean
+may_leave(const MtMessage *message)
+{
+  return !message->dirty && !(message->children && message->children->len);
+}
+
+static void
+evict(MtTrail *trail, MtMessage *message)
+{
+  remember_gone(trail, message->by_queue_id.hash);
+  if (message->parent)
+    g_ptr_array_remove_fast(message->parent->children, message);
+  mt_table_remove(&trail->by_queue_id, &message->by_queue_id);
+  if (message->in_message_ids)
+    mt_table_remove(&trail->by_message_id, &message->by_message_id);
+  MT_LRU_REMOVE(&trail->messages, message);
+  free_message(message);
+  trail->counters.evicted++;
+}
+
+void
+mt_messages_trim(MtTrail *trail)
+{
+  MtMessage *message = trail->messages.oldest, *newer;
+
+  for (; message && trail->messages.count > trail->settings->max_messages; message = newer)
+    {
+      newer = message->newer;
+      if (may_leave(message))
+        evict(trail, message);
+    }
+}
+
+void
+mt_message_touch(MtTrail *trail, MtMessage *message)
+{
+  MT_LRU_TOUCH(&trail->messages, message);
+  if (message->dirty)
+    return;
+  message->dirty = TRUE;
+  g_ptr_array_add(trail->dirty, message);
+}
+
+void
+mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
+{
+  delivery->dirty = TRUE;
+  delivery->revision++;
+  mt_message_touch(trail, message);
+}
+
+/* ---- from the disk ------------------------------------------------------------ */
+
+static MtText
+put(MtMessage *message, MtSpan text)
+{
+  return mt_arena_put(&message->arena, text);
+}
+
+static guint32
+recipient_hash(const MtTrail *trail, MtSpan recipient, MtSpan orig_recipient)
+{
+  return mt_trail_hash(trail, recipient) + 31 * mt_trail_hash(trail, orig_recipient);
+}
+
+static MtDelivery *
+add_delivery(MtMessage *message)
+{
+  MtDelivery *delivery;
+
+  if (message->n_deliveries == message->size_deliveries)
+    {
+      message->size_deliveries = message->size_deliveries ? message->size_deliveries * 2 : 1;
+      message->deliveries = g_renew(MtDelivery, message->deliveries, message->size_deliveries);
+    }
+  delivery = &message->deliveries[message->n_deliveries++];
+  memset(delivery, 0, sizeof *delivery);
+  delivery->delay_us = MT_NO_NUMBER;
+  delivery->stored_day = MT_NO_DAY;
+  delivery->last_at = MT_NO_TIME;
+  return delivery;
+}
+
+static void
+load_delivery_texts(MtMessage *message, MtDelivery *delivery, const MtDeliveryRow *row)
+{
+  delivery->recipient = put(message, row->recipient);
+  delivery->orig_recipient = put(message, row->orig_recipient);
+  delivery->relay_name = put(message, row->relay_name);
+  delivery->has_relay_ip = row->relay_ip.at && mt_ip_parse(row->relay_ip, &delivery->relay_ip);
+  delivery->transport = put(message, row->transport);
+  delivery->dsn = put(message, row->dsn);
+  delivery->reply = put(message, row->reply);
+  delivery->next_queue_id = put(message, row->next_queue_id);
+  delivery->session = put(message, row->session);
+  delivery->mailbox = put(message, row->mailbox);
+  delivery->forwarded_to = put(message, row->forwarded_to);
+  delivery->filter_rule = put(message, row->filter_rule);
+}
+
+static void
+load_delivery(MtTrail *trail, MtMessage *message, const MtDeliveryRow *row)
+{
+  MtDelivery *delivery = add_delivery(message);
+
+  delivery->id = row->id;
+  delivery->recipient_hash = recipient_hash(trail, row->recipient, row->orig_recipient);
+  delivery->flags = row->flags;
+  delivery->last_at = row->last_at;
+  delivery->delay_us = row->delay_us;
+  delivery->attempts = row->attempts;
+  delivery->revision = row->revision;
+  delivery->status = row->status;
+  delivery->stored_action = row->stored_action;
+  delivery->stored_day = row->day;
+  load_delivery_texts(message, delivery, row);
+  delivery->counted.outcome = row->outcome;
+  delivery->counted.direction = row->direction;
+}
+
+static void
+load_texts(MtMessage *message, const MtMessageRow *row)
+{
+  message->message_id = put(message, row->message_id);
+  message->sender = put(message, row->sender);
+  message->subject = put(message, row->subject);
+  message->has_client_ip = row->client_ip.at && mt_ip_parse(row->client_ip, &message->client_ip);
+  message->client_name = put(message, row->client_name);
+  message->auth_user = put(message, row->auth_user);
+  message->auth_method = put(message, row->auth_method);
+  message->service = put(message, row->service);
+  message->parent_queue_id = put(message, row->parent_queue_id);
+  message->spam_action = put(message, row->spam_action);
+  message->virus = put(message, row->virus);
+  message->spf = put(message, row->spf);
+  message->dkim = put(message, row->dkim);
+  message->dmarc = put(message, row->dmarc);
+}
+
+static MtMessage *
+find_by_id(const MtTrail *trail, MtSpan queue_id, gint64 id)
+{
+  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
+       link = mt_table_next(link))
+    {
+      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
+
+      if (message->id == id)
+        return message;
+    }
+  return NULL;
+}
+
+void
+mt_message_adopt(MtMessage *parent, MtMessage *child)
+{
+  child->parent = parent;
+  if (!parent->children)
+    parent->children = g_ptr_array_new();
+  g_ptr_array_add(parent->children, child);
+}
+
+/* What was counted of a delivery follows from its row and its root. */
+static void
+load_counted(MtTrail *trail, MtMessage *message)
+{
+  for (guint i = 0; i < message->n_deliveries; i++)
+    {
+      MtDelivery *delivery = &message->deliveries[i];
+
+      mt_flush_count(message, delivery, delivery->counted.outcome, delivery->counted.direction,
+                     &delivery->counted);
+    }
+}
+
+/* The parent may stand on another host, where it was linked by its reply. */
+static void
+load_parent(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
+{
+  MtMessage *parent = find_by_id(trail, row->parent_queue_id, row->parent_id);
+
+  if (!parent)
+    {
+      mt_message_look_up(trail, MT_NO_SPAN, row->parent_queue_id);
+      parent = find_by_id(trail, row->parent_queue_id, row->parent_id);
+    }
+  if (parent)
+    mt_message_adopt(parent, message);
+}
+
+MtMessage *
+mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *deliveries,
+                guint n_deliveries)
+{
+  MtMessage *message = find_by_id(trail, row->queue_id, row->id);
+
+  if (message)
+    return message;
+  message = mt_message_new(trail, row->host, row->instance, row->queue_id, row->first_at);
+  trail->ids.message--;
+  message->id = row->id;
+  message->root_id = row->root_id;
+  message->parent_id = row->parent_id;
+  message->parent_kind = row->parent_kind;
+  message->last_at = row->last_at;
+  message->dequeued_at = row->dequeued_at;
+  message->root_at = row->root_at;
+  message->day = message->stored_day = row->day;
+  message->size = row->size;
+  message->nrcpt = row->nrcpt;
+  message->port = row->port;
+  message->spam_score = row->spam_score;
+  message->flags = row->flags;
+  load_texts(message, row);
+  index_message_id(trail, message);
+  for (guint i = 0; i < n_deliveries; i++)
+    load_delivery(trail, message, &deliveries[i]);
+  if (row->parent_id)
+    load_parent(trail, message, row);
+  load_counted(trail, message);
+  trail->counters.late++;
+  return message;
+}
+
+static void
+found(gpointer sink, const MtMessageRow *row, const MtDeliveryRow *deliveries, guint n_deliveries)
+{
+  mt_message_load(sink, row, deliveries, n_deliveries);
+}
+
+void
+mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id)
+{
+  trail->backing->messages_by_queue_id(trail->backing->self, host, queue_id, found, trail);
+}
+
+/* ---- which message a line is of ------------------------------------------------ */
+
+/* A line that the record cannot have a second time. */
+static gboolean
+is_second(const MtMessage *message, const MtEvent *event)
+{
+  switch (event->kind)
+    {
+    case MT_EVENT_ACCEPT:
+      return (message->flags & MT_MESSAGE_ACCEPTED) != 0;
+    case MT_EVENT_MESSAGE_ID:
+      return (message->flags & MT_MESSAGE_CLEANED) != 0;
+    case MT_EVENT_QUEUED:
+      return message->sender
+             && !mt_span_equal(mt_message_text(message, message->sender),
+                               mt_event_text(event, MT_F_SENDER));
+    case MT_EVENT_DEQUEUE:
+      return message->dequeued_at != MT_NO_TIME && !mt_event_has(event, MT_F_REASON);
+    default:
+      return FALSE;
+    }
+}
+
+/* What other daemons say of a message may come behind its end. */
+static gboolean
+may_follow_end(const MtEvent *event)
+{
+  return event->kind == MT_EVENT_VERDICT || event->kind == MT_EVENT_NOTIFICATION
+         || event->kind == MT_EVENT_NOTICE || event->kind == MT_EVENT_HEADER;
+}
+
+/* How far the line's time lies from the message's life; -1: cannot be its line. */
+static gint64
+distance(const MtMessage *message, const MtEvent *event, MtTime at)
+{
+  if (is_second(message, event))
+    return -1;
+  if (message->dequeued_at != MT_NO_TIME && at > message->dequeued_at + MT_TRAIL_GRACE_US)
+    return may_follow_end(event) && at < message->dequeued_at + MT_HOUR_US
+             ? at - message->dequeued_at
+             : -1;
+  return at < message->first_at ? message->first_at - at : 0;
+}
+
+/* Queue IDs are used again: the generation whose life the line's time fits best, of
+ * this syslog instance before others (a service may log under a name of its own). */
+static MtMessage *
+find_in_memory(const MtTrail *trail, guint64 hash, MtSpan host, MtSpan instance, MtSpan queue_id,
+               const MtEvent *event, MtTime at)
+{
+  MtMessage *best = NULL;
+  gint64 best_distance = 0;
+  gboolean best_same = FALSE;
+
+  for (MtLink *link = mt_table_first(&trail->by_queue_id, hash); link; link = mt_table_next(link))
+    {
+      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
+      gboolean same = mt_span_equal(mt_message_text(message, message->instance), instance);
+      gint64 here;
+
+      if (!mt_span_equal(mt_message_text(message, message->queue_id), queue_id)
+          || !mt_span_equal(mt_message_text(message, message->host), host)
+          || (here = distance(message, event, at)) < 0)
+        continue;
+      if (!best || (same && !best_same) || (same == best_same && here < best_distance))
+        best = message, best_distance = here, best_same = same;
+    }
+  return best;
+}
+
+/* Lines that are hardly ever a message's first: without a record in memory there is
+ * one on disk, most likely. */
+static gboolean
+is_late_kind(const MtEvent *event)
+{
+  return event->kind == MT_EVENT_DELIVERY || event->kind == MT_EVENT_DEQUEUE
+         || event->kind == MT_EVENT_HOLD || event->kind == MT_EVENT_RELEASE
+         || event->kind == MT_EVENT_REQUEUE || event->kind == MT_EVENT_NOTIFICATION
+         || event->kind == MT_EVENT_VERDICT;
+}
+
+static gboolean
+may_be_on_disk(const MtTrail *trail, guint64 hash, const MtEvent *event, MtTime at)
+{
+  if (may_be_gone(trail, hash))
+    return TRUE;
+  if (trail->start.horizon == MT_NO_TIME)
+    return FALSE;
+  return is_late_kind(event) || event->kind == MT_EVENT_QUEUED
+         || at < trail->start.horizon + HORIZON_US;
+}
+
+static MtSpan
+instance_of(const MtLine *line)
+{
+  const gchar *slash = line->program.len ? memchr(line->program.at, '/', line->program.len) : NULL;
+
+  return slash ? mt_span(line->program.at, slash - line->program.at) : line->program;
+}
+
+static gboolean
+begins_message(const MtEvent *event)
+{
+  switch (event->kind)
+    {
+    case MT_EVENT_NOTICE:
+    case MT_EVENT_NOTIFICATION:
+    case MT_EVENT_RELEASE:
+    case MT_EVENT_REQUEUE:
+    case MT_EVENT_DEQUEUE:
+    case MT_EVENT_TLS_ERROR:
+    case MT_EVENT_LIMIT:
+      return FALSE;
+    default:
+      return TRUE;
+    }
+}
+
+static MtMessage *
+find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan queue_id,
+             gboolean create)
+{
+  guint64 hash = mt_trail_hash(trail, queue_id);
+  MtSpan instance = instance_of(line);
+  MtMessage *message
+    = find_in_memory(trail, hash, line->host, instance, queue_id, event, line->time);
+
+  if (!message && may_be_on_disk(trail, hash, event, line->time))
+    {
+      mt_message_look_up(trail, line->host, queue_id);
+      message = find_in_memory(trail, hash, line->host, instance, queue_id, event, line->time);
+    }
+  if (message || !create)
+    return message;
+  message = mt_message_new(trail, line->host, instance, queue_id, line->time);
+  mt_message_touch(trail, message);
+  mt_hops_created(trail, message);
+  return message;
+}
+
+/* ---- what lines say ------------------------------------------------------------- */
+
+/* Keeps the first that is said; a second telling must not undo it. */
+static void
+keep_text(MtMessage *message, MtText *field, const MtEvent *event, MtField from)
+{
+  if (!*field && mt_event_has(event, from))
+    *field = put(message, event->value[from].text);
+}
+
+static void
+extend_life(MtTrail *trail, MtMessage *message, MtTime at)
+{
+  if (at > message->last_at)
+    message->last_at = at;
+  if (at >= message->first_at)
+    return;
+  message->first_at = at;
+  if (message->root_id == message->id)
+    {
+      message->root_at = at;
+      message->day = mt_time_day(at);
+      mt_hops_root_changed(trail, message);
+    }
+}
+
+/* "postfix/submission/smtpd" is the service submission; the daemon alone is smtp. */
+static MtSpan
+service_of(const MtLine *line, const MtEvent *event)
+{
+  MtSpan program = line->program;
+  const gchar *first, *last;
+
+  if (mt_event_has(event, MT_F_SERVICE))
+    return mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_SERVICE)));
+  if (mt_event_has(event, MT_F_UID))
+    return MT_SPAN("pickup");
+  first = program.len ? memchr(program.at, '/', program.len) : NULL;
+  last = first ? memrchr(program.at, '/', program.len) : NULL;
+  if (last > first)
+    return mt_span(first + 1, last - first - 1);
+  return MT_SPAN("smtp");
+}
+
+/* Ports as master.cf and RFC 6409, RFC 8314 name them. */
+static gint
+port_of(MtSpan service, const MtEvent *event)
+{
+  if (mt_event_has(event, MT_F_LOCAL_PORT))
+    return mt_event_number(event, MT_F_LOCAL_PORT, MT_NO_NUMBER);
+  if (MT_SPAN_IS(service, "submission"))
+    return 587;
+  if (MT_SPAN_IS(service, "smtps") || MT_SPAN_IS(service, "submissions"))
+    return 465;
+  return MT_SPAN_IS(service, "smtp") ? 25 : MT_NO_NUMBER;
+}
+
+/* The client that a filter hands on (XFORWARD) is the client; the filter is not. */
+static void
+fold_client(MtTrail *trail, MtMessage *message, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_ORIG_CLIENT_IP);
+  MtField name = MT_F_ORIG_CLIENT_NAME;
+
+  if (!ip)
+    {
+      ip = mt_event_ip(event, MT_F_CLIENT_IP);
+      name = MT_F_CLIENT_NAME;
+    }
+  if (ip)
+    {
+      message->client_ip = *ip;
+      message->has_client_ip = TRUE;
+    }
+  if (mt_event_has(event, name))
+    message->client_name = put(message, event->value[name].text);
+  if (mt_event_has(event, MT_F_AUTH_USER) || mt_event_has(event, MT_F_UID)
+      || (ip && mt_trail_is_ours(trail, ip)))
+    message->flags |= MT_MESSAGE_OURS;
+}
+
+static void
+fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtSpan service = service_of(line, event);
+
+  message->flags |= MT_MESSAGE_ACCEPTED;
+  fold_client(trail, message, event);
+  keep_text(message, &message->auth_user, event, MT_F_AUTH_USER);
+  keep_text(message, &message->auth_method, event, MT_F_AUTH_METHOD);
+  keep_text(message, &message->sender, event, MT_F_SENDER);
+  keep_text(message, &message->message_id, event, MT_F_MESSAGE_ID);
+  keep_text(message, &message->subject, event, MT_F_SUBJECT);
+  if (mt_event_has(event, MT_F_SIZE))
+    message->size = mt_event_number(event, MT_F_SIZE, 0);
+  message->service = put(message, service);
+  message->port = port_of(service, event);
+  if (mt_event_has(event, MT_F_ORIG_QUEUE_ID))
+    mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID), MT_PARENT_HOP);
+  mt_hops_root_changed(trail, message);
+}
+
+static void
+fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  message->flags |= MT_MESSAGE_CLEANED;
+  message->instance = put(message, instance_of(line));
+  if (!mt_event_has(event, MT_F_MESSAGE_ID) || message->message_id)
+    return;
+  message->message_id = put(message, mt_event_text(event, MT_F_MESSAGE_ID));
+  index_message_id(trail, message);
+  mt_hops_identified(trail, message);
+}
+
+static void
+touch_deliveries(MtTrail *trail, MtMessage *message)
+{
+  for (guint i = 0; i < message->n_deliveries; i++)
+    mt_delivery_touch(trail, message, &message->deliveries[i]);
+}
+
+static void
+fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  gboolean first = !(message->flags & MT_MESSAGE_ACTIVE);
+
+  message->flags |= MT_MESSAGE_ACTIVE;
+  message->instance = put(message, instance_of(line));
+  keep_text(message, &message->sender, event, MT_F_SENDER);
+  if (mt_event_has(event, MT_F_SIZE))
+    message->size = mt_event_number(event, MT_F_SIZE, 0);
+  message->nrcpt = MAX(message->nrcpt, mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER));
+  if (first) /* rows of deliveries hold sender and size too */
+    touch_deliveries(trail, message);
+}
+
+MtDelivery *
+mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan orig_recipient,
+                    gboolean create)
+{
+  guint32 hash = recipient_hash(trail, recipient, orig_recipient);
+  MtDelivery *delivery;
+
+  for (guint i = 0; i < message->n_deliveries; i++)
+    {
+      delivery = &message->deliveries[i];
+      if (delivery->recipient_hash == hash
+          && mt_span_equal(mt_message_text(message, delivery->recipient), recipient)
+          && mt_span_equal(mt_message_text(message, delivery->orig_recipient), orig_recipient))
+        return delivery;
+    }
+  if (!create)
+    return NULL;
+  if (message->n_deliveries == 1 && message->deliveries[0].flags & MT_DELIVERY_PLACEHOLDER)
+    delivery = &message->deliveries[0];
+  else
+    {
+      delivery = add_delivery(message);
+      delivery->id = trail->ids.delivery++;
+    }
+  delivery->flags &= ~MT_DELIVERY_PLACEHOLDER;
+  delivery->recipient_hash = hash;
+  delivery->recipient = put(message, recipient);
+  delivery->orig_recipient = put(message, orig_recipient);
+  return delivery;
+}
+
+static gboolean
+is_final(MtWord status)
+{
+  return status != MT_WORD_NONE && status != MT_WORD_DEFERRED;
+}
+
+/* The latest attempt is the state; a final one stays, whatever comes late. */
+static gboolean
+supersedes(const MtDelivery *delivery, MtWord status, MtTime at)
+{
+  if (delivery->status == MT_WORD_NONE)
+    return TRUE;
+  if (is_final(delivery->status) != is_final(status))
+    return is_final(status);
+  return at >= delivery->last_at;
+}
+
+static void
+fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
+{
+  const MtIp *relay_ip = mt_event_ip(event, MT_F_RELAY_IP);
+
+  delivery->status = mt_event_word(event, MT_F_STATUS);
+  delivery->delay_us = mt_event_number(event, MT_F_DELAY, MT_NO_NUMBER);
+  delivery->relay_name = put(message, mt_event_text(event, MT_F_RELAY_NAME));
+  delivery->has_relay_ip = relay_ip != NULL;
+  if (relay_ip)
+    delivery->relay_ip = *relay_ip;
+  delivery->transport = put(message, mt_event_text(event, MT_F_TRANSPORT));
+  delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
+  delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+  delivery->next_queue_id = put(message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
+  delivery->session = put(message, mt_event_text(event, MT_F_SESSION));
+}
+
+/* Mailboxes that a delivery agent of ours writes to live here. */
+static gboolean
+is_mailbox_transport(MtSpan transport)
+{
+  return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
+         || MT_SPAN_IS(transport, "lmtp");
+}
+
+static void
+fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtWord status = mt_event_word(event, MT_F_STATUS);
+  MtSpan recipient = mt_event_text(event, MT_F_RECIPIENT);
+  MtDelivery *delivery = mt_message_delivery(trail, message, recipient,
+                                             mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
+  gboolean latest = supersedes(delivery, status, line->time);
+
+  delivery->attempts++;
+  if (latest)
+    fold_attempt(message, delivery, event);
+  delivery->last_at = MAX(delivery->last_at, line->time);
+  mt_delivery_touch(trail, message, delivery);
+  if (!latest || status != MT_WORD_SENT)
+    return;
+  if (delivery->next_queue_id)
+    mt_hops_to(trail, message, delivery);
+  else if (is_mailbox_transport(mt_event_text(event, MT_F_TRANSPORT)))
+    mt_trail_learn_address(trail, recipient);
+  if (delivery->session)
+    mt_mailbox_delivered(trail, message, delivery);
+}
+
+static void
+fold_dequeue(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  if (MT_SPAN_IS(reason, "expired"))
+    message->flags |= MT_MESSAGE_EXPIRED;
+  else
+    {
+      message->flags |= MT_MESSAGE_DEQUEUED;
+      message->dequeued_at = line->time;
+    }
+  if (MT_SPAN_IS(reason, "deleted"))
+    message->flags |= MT_MESSAGE_DELETED;
+  if (reason.len)
+    touch_deliveries(trail, message);
+}
+
+static void
+fold_hold(MtMessage *message, const MtLine *line, gboolean on)
+{
+  if (line->time < message->hold_at)
+    return;
+  message->hold_at = line->time;
+  if (on)
+    message->flags |= MT_MESSAGE_ON_HOLD;
+  else
+    message->flags &= ~MT_MESSAGE_ON_HOLD;
+}
+
+static void
+fold_requeue(MtTrail *trail, const MtLine *line, MtMessage *message)
+{
+  message->flags |= MT_MESSAGE_REQUEUED | MT_MESSAGE_DEQUEUED;
+  message->dequeued_at = line->time;
+  touch_deliveries(trail, message);
+}
+
+/* A delay warning or a receipt is no mail of the sender's: bounce all the same, as
+ * it is made by the queue manager for this message. */
+static void
+fold_notification(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtSpan child_id = mt_event_text(event, MT_F_CHILD_QUEUE_ID);
+  MtEvent first = { .kind = MT_EVENT_HEADER };
+  MtMessage *child = find_message(trail, line, &first, child_id, TRUE);
+
+  mt_hops_link(trail, message, child, MT_PARENT_BOUNCE);
+  mt_message_touch(trail, child);
+}
+
+static void
+refuse_recipient(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtSpan recipient = mt_event_text(event, MT_F_RECIPIENT);
+  MtDelivery *delivery;
+
+  if (!recipient.len)
+    return;
+  delivery = mt_message_delivery(trail, message, recipient, MT_NO_SPAN, TRUE);
+  if (delivery->attempts)
+    return;
+  delivery->flags |= MT_DELIVERY_REFUSED;
+  delivery->last_at = line->time;
+  delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
+  delivery->reply = put(message, mt_event_text(event, MT_F_REASON));
+  mt_delivery_touch(trail, message, delivery);
+}
+
+/* Stages behind the envelope refuse the message, RCPT one recipient of it. */
+static gboolean
+refuses_message(const MtEvent *event)
+{
+  MtSpan stage = mt_event_text(event, MT_F_STAGE);
+
+  return !MT_SPAN_IS(stage, "RCPT");
+}
+
+static void
+fold_reject(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtWord action = mt_event_word(event, MT_F_ACTION);
+
+  keep_text(message, &message->sender, event, MT_F_SENDER);
+  keep_text(message, &message->subject, event, MT_F_SUBJECT);
+  switch (action)
+    {
+    case MT_WORD_HOLD:
+      fold_hold(message, line, TRUE);
+      return;
+    case MT_WORD_DISCARD:
+      message->flags |= MT_MESSAGE_DISCARDED;
+      /* fall through */
+    case MT_WORD_REJECT:
+    case MT_WORD_DEFER:
+      if (refuses_message(event))
+        message->flags |= MT_MESSAGE_REFUSED;
+      refuse_recipient(trail, line, message, event);
+      return;
+    default:
+      return;
+    }
+}
+
+/* smtpd names the queue ID only while the transaction is open: it was given up. */
+static void
+fold_notice(MtMessage *message, const MtEvent *event)
+{
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  if (MT_SPAN_STARTS(reason, "lost connection after ") || MT_SPAN_STARTS(reason, "timeout after ")
+      || MT_SPAN_STARTS(reason, "too many errors after "))
+    message->flags |= MT_MESSAGE_REFUSED;
+}
+
+static void
+fold_verdict(MtTrail *trail, MtMessage *message, const MtEvent *event)
+{
+  if (mt_event_has(event, MT_F_ACTION))
+    message->spam_action
+      = put(message, mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_ACTION))));
+  if (mt_event_has(event, MT_F_SCORE))
+    message->spam_score = event->value[MT_F_SCORE].real;
+  keep_text(message, &message->virus, event, MT_F_VIRUS);
+  keep_text(message, &message->spf, event, MT_F_SPF);
+  keep_text(message, &message->dkim, event, MT_F_DKIM);
+  keep_text(message, &message->dmarc, event, MT_F_DMARC);
+  if (mt_event_has(event, MT_F_NEXT_QUEUE_ID))
+    mt_hops_on(trail, message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
+}
+
+static void
+fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  switch (event->kind)
+    {
+    case MT_EVENT_ACCEPT:
+      fold_accept(trail, line, message, event);
+      return;
+    case MT_EVENT_MESSAGE_ID:
+      fold_message_id(trail, line, message, event);
+      return;
+    case MT_EVENT_QUEUED:
+      fold_queued(trail, line, message, event);
+      return;
+    case MT_EVENT_DELIVERY:
+      fold_delivery(trail, line, message, event);
+      return;
+    case MT_EVENT_DEQUEUE:
+      fold_dequeue(trail, line, message, event);
+      return;
+    case MT_EVENT_HOLD:
+    case MT_EVENT_RELEASE:
+      fold_hold(message, line, event->kind == MT_EVENT_HOLD);
+      return;
+    case MT_EVENT_REQUEUE:
+      fold_requeue(trail, line, message);
+      return;
+    case MT_EVENT_NOTIFICATION:
+      fold_notification(trail, line, message, event);
+      return;
+    case MT_EVENT_REJECT:
+      fold_reject(trail, line, message, event);
+      return;
+    case MT_EVENT_VERDICT:
+      fold_verdict(trail, message, event);
+      return;
+    case MT_EVENT_HEADER:
+      keep_text(message, &message->subject, event, MT_F_SUBJECT);
+      return;
+    case MT_EVENT_NOTICE:
+      fold_notice(message, event);
+      return;
+    default:
+      return;
+    }
+}
+
+void
+mt_messages_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  MtSpan queue_id = mt_event_text(event, MT_F_QUEUE_ID);
+  MtMessage *message = find_message(trail, line, event, queue_id, begins_message(event));
+
+  if (!message)
+    {
+      trail->counters.orphaned++;
+      return;
+    }
+  mt_message_touch(trail, message);
+  extend_life(trail, message, line->time);
+  fold(trail, line, message, event);
+}

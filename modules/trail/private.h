@@ -1,0 +1,386 @@
+/* private.h: the records as the trail holds them
+ *
+ * Layer: trail, not for others.  Concurrency: the trail's owner only.
+ *
+ * message.c folds lines into messages, hops.c links them, access.c has the logins,
+ * pending.c what waits for its line, flush.c makes rows, trail.c ties them together.
+ */
+#ifndef MT_TRAIL_PRIVATE_H
+#define MT_TRAIL_PRIVATE_H
+
+#include "trail/arena.h"
+#include "trail/table.h"
+#include "trail/trail.h"
+
+#include <math.h>
+
+typedef struct MtMessage MtMessage;
+
+/* What a delivery's state has added to activity_daily; see flush.c. */
+typedef struct
+{
+  MtOutcome outcome;
+  MtDirection direction;
+  gint32 day;
+  gint64 deferrals;
+  gint64 bytes;
+  MtText account; /* who sent it, in the message's arena */
+} MtCounted;
+
+typedef struct
+{
+  gint64 id;
+  guint32 recipient_hash;
+  guint32 flags; /* MT_DELIVERY_* */
+  MtTime last_at;
+  gint64 delay_us;
+  gint64 attempts;
+  gint64 revision;
+  MtIp relay_ip;
+  MtText recipient, orig_recipient, relay_name, transport, dsn, reply, next_queue_id, session;
+  MtText mailbox, forwarded_to, filter_rule;
+  gint32 stored_day;
+  MtWord status;
+  MtWord stored_action; /* what the mailbox did with it: stored, forwarded, discarded, rejected */
+  gboolean has_relay_ip;
+  gboolean dirty;
+  gboolean removed;
+  gboolean ignored; /* by ignore-mail: not on disk */
+  MtCounted counted;
+} MtDelivery;
+
+struct MtMessage
+{
+  MtLink by_queue_id;
+  MtLink by_message_id;
+  MtMessage *newer, *older; /* by when it was touched */
+  MtMessage *parent;        /* where that is in memory */
+  GPtrArray *children;      /* those in memory; NULL: none */
+  MtDelivery *deliveries;
+  guint n_deliveries, size_deliveries;
+  gint64 id, parent_id, root_id;
+  MtTime first_at, last_at, dequeued_at, root_at, hold_at;
+  MtIp client_ip;
+  gint64 size, nrcpt;
+  gdouble spam_score;
+  MtArena arena;
+  MtText host, instance, queue_id, message_id, sender, subject, client_name, auth_user;
+  MtText auth_method, service, parent_queue_id, spam_action, virus, spf, dkim, dmarc;
+  gint32 day, stored_day, port;
+  guint32 flags; /* MT_MESSAGE_* */
+  MtParentKind parent_kind;
+  gboolean has_client_ip, in_message_ids, dirty;
+};
+
+/* One login that may still be open, or one that has ended in this batch. */
+typedef struct MtAccess MtAccess;
+struct MtAccess
+{
+  MtLink by_key;
+  MtAccess *newer, *older;
+  gint64 id;
+  MtTime at, last_at, ended_at;
+  gint64 in_bytes, out_bytes, deleted, expunged, trashed, tls;
+  MtIp ip, local_ip;
+  MtArena arena;
+  MtText account, method, session, host, client, city, country_name;
+  gint64 asn;
+  MtCountry country;
+  MtWord service;
+  gint32 day, stored_day;
+  gboolean has_ip, has_local_ip, dirty;
+};
+
+typedef struct MtFailure MtFailure;
+struct MtFailure
+{
+  MtLink by_session;
+  MtLink by_attempt; /* address and account */
+  MtFailure *newer, *older;
+  gint64 id;
+  MtTime at;
+  gint64 attempts, tls, asn;
+  MtIp ip;
+  MtArena arena;
+  MtText account, reason, method, session, host, client, city, country_name;
+  MtCountry country;
+  MtWord service;
+  guint32 sources;
+  gint64 told; /* attempts of auth lines, counted one by one */
+  gint32 day, stored_day;
+  gboolean has_ip, in_sessions, dirty;
+};
+
+typedef struct MtPending MtPending;
+struct MtPending
+{
+  MtLink by_key;
+  MtPending *newer, *older;
+  gint64 id;
+  MtPendingKind kind;
+  MtTime at;
+  gchar *data;
+  gsize data_bytes;
+  gboolean stored, dirty, removed;
+};
+
+/* Adds of this batch, by what they add to. */
+typedef struct MtSum MtSum;
+struct MtSum
+{
+  MtLink by_key;
+  gchar *key; /* account or name */
+  MtIp ip;
+  gboolean is_connection;
+  MtConnectionRow connection;
+  MtActivityRow activity;
+};
+
+/* A list by time of use; oldest at the end. */
+#define MT_LRU(type) \
+  struct \
+  { \
+    type *newest, *oldest; \
+    gsize count; \
+  }
+
+#define MT_LRU_REMOVE(lru, item) \
+  G_STMT_START \
+  { \
+    if ((item)->newer) \
+      (item)->newer->older = (item)->older; \
+    else \
+      (lru)->newest = (item)->older; \
+    if ((item)->older) \
+      (item)->older->newer = (item)->newer; \
+    else \
+      (lru)->oldest = (item)->newer; \
+    (item)->newer = (item)->older = NULL; \
+    (lru)->count--; \
+  } \
+  G_STMT_END
+
+#define MT_LRU_ADD(lru, item) \
+  G_STMT_START \
+  { \
+    (item)->newer = NULL; \
+    (item)->older = (lru)->newest; \
+    if ((lru)->newest) \
+      (lru)->newest->newer = (item); \
+    else \
+      (lru)->oldest = (item); \
+    (lru)->newest = (item); \
+    (lru)->count++; \
+  } \
+  G_STMT_END
+
+#define MT_LRU_TOUCH(lru, item) \
+  G_STMT_START \
+  { \
+    if ((lru)->newest != (item)) \
+      { \
+        MT_LRU_REMOVE(lru, item); \
+        MT_LRU_ADD(lru, item); \
+      } \
+  } \
+  G_STMT_END
+
+struct MtTrail
+{
+  const MtTrailSettings *settings;
+  const MtTrailBacking *backing;
+  MtHashKey key;
+  MtTrailStart start;
+  MtTrailIds ids;
+  MtTrailCounters counters;
+  MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending, by_sum;
+  MT_LRU(MtMessage) messages;
+  MT_LRU(MtAccess) accesses;
+  MT_LRU(MtFailure) failures;
+  MT_LRU(MtPending) pendings;
+  GPtrArray *dirty;          /* MtMessage */
+  GPtrArray *dirty_accesses; /* MtAccess */
+  GPtrArray *dirty_failures; /* MtFailure */
+  GPtrArray *dirty_pendings; /* MtPending */
+  GPtrArray *sums;           /* MtSum */
+  MtBatch *made;             /* what goes to the store next */
+  GHashTable *local_domains; /* lower-case text */
+  GPtrArray *learned;        /* of this batch, in local_domains */
+  GHashTable *known_accounts; /* hashes; only who has logged in gets in */
+  guint64 *gone;             /* a Bloom filter: queue IDs that are on disk only */
+  gsize gone_count;
+};
+
+/* ---- time ---------------------------------------------------------------- */
+
+/* Stamps of one second, and lines of several processes that pass each other. */
+#define MT_TRAIL_GRACE_US (1 * MT_SECOND_US)
+
+/* ---- message.c ------------------------------------------------------------ */
+
+void mt_messages_init(MtTrail *trail);
+void mt_messages_clear(MtTrail *trail);
+
+/* Folds an event that names a queue ID. */
+void mt_messages_push(MtTrail *trail, const MtLine *line, const MtEvent *event);
+
+/* mt_message_touch: the record changes: it will be flushed. */
+void mt_message_touch(MtTrail *trail, MtMessage *message);
+void mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery);
+
+MtMessage *mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, MtTime at);
+
+/* mt_message_load: takes a row of the disk into memory, unless it is there. */
+MtMessage *mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *deliveries,
+                           guint n_deliveries);
+
+/* mt_message_look_up: makes sure that what the disk has of this queue ID is in memory. */
+void mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id);
+
+/* mt_messages_trim: lets the oldest clean records leave memory. */
+void mt_messages_trim(MtTrail *trail);
+
+void mt_message_adopt(MtMessage *parent, MtMessage *child);
+
+/* One mail under two queue IDs; a bounce is a mail of its own. */
+static inline gboolean
+mt_is_joined(MtParentKind kind)
+{
+  return kind == MT_PARENT_HOP || kind == MT_PARENT_FORWARD;
+}
+
+static inline MtMessage *
+mt_message_root(MtMessage *message)
+{
+  while (message->parent && mt_is_joined(message->parent_kind))
+    message = message->parent;
+  return message;
+}
+
+/* mt_message_delivery: the delivery for this recipient; new where there is none. */
+MtDelivery *mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient,
+                                MtSpan orig_recipient, gboolean create);
+
+static inline MtSpan
+mt_message_text(const MtMessage *message, MtText text)
+{
+  return mt_arena_get(&message->arena, text);
+}
+
+static inline guint64
+mt_trail_hash(const MtTrail *trail, MtSpan text)
+{
+  return mt_hash_span(&trail->key, text);
+}
+
+/* ---- hops.c: messages that are one mail ---------------------------------- */
+
+/* mt_hops_from: a message says where it comes from (orig_queue_id). */
+void mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentKind kind);
+
+/* mt_hops_to: a delivery says under which queue ID the message goes on. */
+void mt_hops_to(MtTrail *trail, MtMessage *parent, MtDelivery *delivery);
+
+/* mt_hops_on: a filter says so for the whole message. */
+void mt_hops_on(MtTrail *trail, MtMessage *parent, MtSpan queue_id);
+
+/* mt_hops_created: a queue ID appears; somebody may have waited for it. */
+void mt_hops_created(MtTrail *trail, MtMessage *message);
+
+/* mt_hops_identified: a message has got its Message-ID. */
+void mt_hops_identified(MtTrail *trail, MtMessage *message);
+
+/* mt_hops_link: @child comes from @parent.  Returns: FALSE where it has a parent
+ * already, or a circle would come of it. */
+gboolean mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind kind);
+
+/* mt_hops_root_changed: what descendants take from @message is new. */
+void mt_hops_root_changed(MtTrail *trail, MtMessage *message);
+
+/* ---- mailbox.c: what the mailbox side says of a message ----------------------- */
+
+/* mt_mailbox_push: a stored event. */
+void mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event);
+
+/* mt_mailbox_delivered: a delivery names a session; somebody may have waited for it. */
+void mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery);
+
+/* ---- access.c ----------------------------------------------------------------- */
+
+void mt_access_push_login(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
+void mt_access_push_logout(MtTrail *trail, const MtLine *line, const MtEvent *event);
+void mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
+                            MtFact *fact);
+
+/* A message was accepted from an authenticated client; its connection has ended. */
+void mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *event,
+                               MtFact *fact);
+void mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event);
+
+/* mt_access_push_client: the name and version that an IMAP client gives of itself. */
+void mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event);
+
+void mt_access_init(MtTrail *trail);
+void mt_access_load(MtTrail *trail);
+void mt_access_flush(MtTrail *trail, MtBatch *batch);
+void mt_access_committed(MtTrail *trail);
+void mt_access_clear(MtTrail *trail);
+
+/* ---- pending.c: what waits for the line it belongs to -------------------------- */
+
+/* mt_pending_add: keeps @event's fields, and host and time of @line, under @key. */
+void mt_pending_add(MtTrail *trail, MtPendingKind kind, guint64 key, const MtLine *line,
+                    const MtEvent *event);
+
+/* mt_pending_next: what waits under @key; the next behind @after, or the first. */
+MtPending *mt_pending_next(MtTrail *trail, MtPendingKind kind, guint64 key, MtPending *after);
+
+/* mt_pending_read: the fields back; their texts are valid until it is removed. */
+void mt_pending_read(const MtPending *pending, MtEvent *event, MtLine *line);
+
+void mt_pending_remove(MtTrail *trail, MtPending *pending);
+
+void mt_pending_init(MtTrail *trail);
+void mt_pending_load(MtTrail *trail);
+void mt_pending_clear(MtTrail *trail);
+void mt_pending_flush(MtTrail *trail, MtBatch *batch);
+void mt_pending_committed(MtTrail *trail);
+
+/* ---- sums.c: totals of a day ---------------------------------------------------- */
+
+MtConnectionRow *mt_sums_connection(MtTrail *trail, const MtIp *ip, MtSpan name, MtTime at);
+MtActivityRow *mt_sums_activity(MtTrail *trail, MtSpan account, gint32 day);
+void mt_sums_init(MtTrail *trail);
+void mt_sums_flush(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user);
+void mt_sums_clear(MtTrail *trail);
+
+/* ---- judge.c: what a delivery's state means --------------------------------- */
+
+MtOutcome mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery);
+MtDirection mt_judge_direction(const MtTrail *trail, const MtMessage *message,
+                               const MtDelivery *delivery);
+MtState mt_judge_state(const MtMessage *message);
+
+/* mt_judge_reason: the class of a reply, from the table in reasons.c. */
+MtReason mt_judge_reason(MtSpan dsn, MtSpan reply);
+
+/* Does the text hold one of the terms (NULL-terminated, nullable)? */
+gboolean mt_trail_has_term(const gchar *const *terms, MtSpan text);
+
+gboolean mt_trail_is_ours(const MtTrail *trail, const MtIp *ip);
+gboolean mt_trail_is_local_domain(const MtTrail *trail, MtSpan address);
+void mt_trail_learn_address(MtTrail *trail, MtSpan address);
+
+/* An account is known when it has logged in, or its domain lives here. */
+gboolean mt_trail_is_known_account(const MtTrail *trail, MtSpan account);
+
+/* ---- flush.c ------------------------------------------------------------------- */
+
+/* mt_flush_count: what a delivery in this state adds to activity_daily. */
+void mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome,
+                    MtDirection direction, MtCounted *counted);
+
+void mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user);
+void mt_flush_committed(MtTrail *trail);
+
+#endif

@@ -1,0 +1,66 @@
+#include "trail/table.h"
+
+#include <string.h>
+
+#define FIRST_BUCKETS 1024
+
+void
+mt_table_init(MtTable *table)
+{
+  table->buckets = g_new0(MtLink *, FIRST_BUCKETS);
+  table->mask = FIRST_BUCKETS - 1;
+  table->count = 0;
+}
+
+void
+mt_table_clear(MtTable *table)
+{
+  g_free(table->buckets);
+  memset(table, 0, sizeof *table);
+}
+
+/* Chains keep their order (newest first): they are rebuilt from their ends. */
+static void
+grow(MtTable *table)
+{
+  guint64 mask = table->mask * 2 + 1;
+  MtLink **buckets = g_new0(MtLink *, mask + 1);
+  MtLink ***tails = g_new(MtLink **, mask + 1);
+
+  for (guint64 i = 0; i <= mask; i++)
+    tails[i] = &buckets[i];
+  for (guint64 i = 0; i <= table->mask; i++)
+    for (MtLink *link = table->buckets[i], *next; link; link = next)
+      {
+        next = link->next;
+        link->next = NULL;
+        *tails[link->hash & mask] = link;
+        tails[link->hash & mask] = &link->next;
+      }
+  g_free(tails);
+  g_free(table->buckets);
+  table->buckets = buckets;
+  table->mask = mask;
+}
+
+void
+mt_table_add(MtTable *table, MtLink *link, guint64 hash)
+{
+  if (table->count > table->mask)
+    grow(table);
+  link->hash = hash;
+  link->next = table->buckets[hash & table->mask];
+  table->buckets[hash & table->mask] = link;
+  table->count++;
+}
+
+void
+mt_table_remove(MtTable *table, MtLink *link)
+{
+  MtLink **at = &table->buckets[link->hash & table->mask];
+
+  while (*at != link)
+    at = &(*at)->next;
+  *at = link->next;
+  table->count--;
+}

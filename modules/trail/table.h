@@ -1,0 +1,61 @@
+/* table.h: records found by a hash
+ *
+ * Layer: trail.  Concurrency: the owner's thread only.
+ *
+ * An intrusive table: a record holds one link for each table it stands in.  The
+ * hash is keyed (scan/hash.h); who looks up compares what the hash was made of.
+ */
+#ifndef MT_TRAIL_TABLE_H
+#define MT_TRAIL_TABLE_H
+
+#include <glib.h>
+
+typedef struct MtLink MtLink;
+
+struct MtLink
+{
+  MtLink *next;
+  guint64 hash;
+};
+
+typedef struct
+{
+  MtLink **buckets;
+  guint64 mask;
+  gsize count;
+} MtTable;
+
+void mt_table_init(MtTable *table);
+void mt_table_clear(MtTable *table);
+
+/* mt_table_add: puts the link first in its chain: newest first. */
+void mt_table_add(MtTable *table, MtLink *link, guint64 hash);
+
+/* mt_table_remove: the link must be in the table. */
+void mt_table_remove(MtTable *table, MtLink *link);
+
+static inline MtLink *
+mt_table_first(const MtTable *table, guint64 hash)
+{
+  MtLink *link = table->buckets[hash & table->mask];
+
+  while (link && link->hash != hash)
+    link = link->next;
+  return link;
+}
+
+static inline MtLink *
+mt_table_next(const MtLink *link)
+{
+  guint64 hash = link->hash;
+
+  for (link = link->next; link && link->hash != hash;)
+    link = link->next;
+  return (MtLink *) link;
+}
+
+/* MT_OF_LINK: the record around a link. */
+#define MT_OF_LINK(type, member, link) \
+  ((type *) (gpointer) ((gchar *) (link) - G_STRUCT_OFFSET(type, member)))
+
+#endif
