@@ -41,6 +41,7 @@ struct MtEngine
   gint64 alert_id;       /* atomic: read by other threads */
   gint64 emitted_id;     /* atomic: written by other threads */
   gint64 marked_id;
+  gint emit_mail;        /* atomic: set by other threads */
 };
 
 #define X(name) { #name, G_STRUCT_OFFSET(MtEngineCounters, name) },
@@ -171,6 +172,14 @@ mt_engine_open(const MtSettings *settings, guint flags, MtTime now, MtEngineLog 
       return NULL;
     }
   return engine;
+}
+
+gboolean
+mt_engine_error_may_pass(const GError *error)
+{
+  return g_error_matches(error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY)
+         || g_error_matches(error, MT_STORE_ERROR, MT_STORE_ERROR_FULL)
+         || g_error_matches(error, MT_STORE_ERROR, MT_STORE_ERROR_IO);
 }
 
 gboolean
@@ -397,7 +406,8 @@ mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
   mt_store_set_now(engine->store, now);
   batch = mt_trail_flush(engine->trail, locate, engine);
   work = (MtStoreWork){ batch, mt_watch_alerts(engine->watch), mt_watch_pairs(engine->watch),
-                        (engine->flags & MT_ENGINE_EMIT) != 0 };
+                        (engine->flags & MT_ENGINE_EMIT) != 0,
+                        g_atomic_int_get(&engine->emit_mail) };
   ok = mt_store_commit(engine->store, &work, error);
   engine->begun = FALSE;
   if (ok)
@@ -524,4 +534,10 @@ void
 mt_engine_emitted(MtEngine *engine, gint64 id)
 {
   __atomic_store_n(&engine->emitted_id, id, __ATOMIC_RELEASE);
+}
+
+void
+mt_engine_emit_mail(MtEngine *engine)
+{
+  g_atomic_int_set(&engine->emit_mail, TRUE);
 }

@@ -73,6 +73,10 @@ MtEngine *mt_engine_open(const MtSettings *settings, guint flags, MtTime now, Mt
  * where there is none of this name. */
 gboolean mt_engine_read_by(MtEngine *engine, const gchar *dialect, GError **error);
 
+/* mt_engine_error_may_pass: trouble of the store that may be over later (no room, I/O,
+ * another writer); else the settings must be mended. */
+gboolean mt_engine_error_may_pass(const GError *error);
+
 /* mt_engine_close: rolls back what is not committed. */
 void mt_engine_close(MtEngine *engine);
 
@@ -98,6 +102,10 @@ void mt_engine_counters(const MtEngine *engine, MtEngineCounters *counters);
 
 /* mt_engine_alert_id: of the newest committed alert.  Thread: any. */
 gint64 mt_engine_alert_id(MtEngine *engine);
+
+/* mt_engine_emit_mail: from now on notes which rows of view mail have come to an end, or
+ * changed since, in table mail_change.  Thread: any. */
+void mt_engine_emit_mail(MtEngine *engine);
 
 /* mt_engine_emitted: alerts up to @id have been acknowledged.  Thread: any. */
 void mt_engine_emitted(MtEngine *engine, gint64 id);

@@ -48,6 +48,12 @@ mt_reader_free(MtReader *reader)
 }
 
 void
+mt_reader_parse(MtReader *reader, const MtLine *line, MtEvent *event)
+{
+  mt_parser_parse(&reader->parser, line, event);
+}
+
+void
 mt_reader_head(MtReader *reader, MtSpan raw, MtLine *line)
 {
   mt_line_scan(raw, &reader->clock, line);

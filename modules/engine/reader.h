@@ -20,6 +20,9 @@ void mt_reader_free(MtReader *reader);
  * borrow from @raw. */
 void mt_reader_read(MtReader *reader, MtSpan raw, MtLine *line, MtEvent *event);
 
+/* mt_reader_parse: reads a line whose head is known. */
+void mt_reader_parse(MtReader *reader, const MtLine *line, MtEvent *event);
+
 /* mt_reader_head: only takes it apart. */
 void mt_reader_head(MtReader *reader, MtSpan raw, MtLine *line);
 

@@ -53,6 +53,29 @@ mt_settings_clear(MtSettings *settings)
   memset(settings, 0, sizeof *settings);
 }
 
+static GArray *
+copy_array(GArray *from)
+{
+  return from ? g_array_copy(from) : NULL;
+}
+
+void
+mt_settings_copy(MtSettings *to, const MtSettings *from)
+{
+  *to = *from;
+  to->database = g_strdup(from->database);
+  to->geoip_database = g_strdup(from->geoip_database);
+  to->asn_database = g_strdup(from->asn_database);
+  to->anonymous_ip_database = g_strdup(from->anonymous_ip_database);
+  to->policy_file = g_strdup(from->policy_file);
+  to->local_domains = g_strdupv(from->local_domains);
+  to->ignore_access = g_strdupv(from->ignore_access);
+  to->ignore_mail = g_strdupv(from->ignore_mail);
+  to->local_networks = copy_array(from->local_networks);
+  to->exclude_ips = copy_array(from->exclude_ips);
+  to->trusted_uids = copy_array(from->trusted_uids);
+}
+
 /* ---- kinds of value ----------------------------------------------------------------------- */
 
 /* Returns: NULL, or what is wrong with the value. */
@@ -98,34 +121,34 @@ set_days(gpointer field, const gchar *value)
   return NULL;
 }
 
+/* Units as in the rest of syslog-ng's configuration: 1G is 1000^3, 1GiB is 1024^3. */
 static const gchar *
 set_bytes(gpointer field, const gchar *value)
 {
+  static const gchar units[] = "kmgt";
   MtCursor cur = mt_cursor(mt_span_of_string(value));
-  guint64 number;
-  guint shift = 0;
+  guint64 number, step = 1000;
+  const gchar *unit;
+  guint power;
 
   if (!mt_scan_u64(&cur, &number))
-    return "must be a number of bytes, such as 10G";
-  switch (g_ascii_tolower(mt_cursor_peek(&cur)))
+    return "must be a number of bytes, such as 10G or 512MiB";
+  unit = strchr(units, g_ascii_tolower(mt_cursor_peek(&cur)));
+  power = unit && *unit ? unit - units + 1 : 0;
+  cur.at += power ? 1 : 0;
+  if (power && g_ascii_tolower(mt_cursor_peek(&cur)) == 'i')
+    cur.at++, step = 1024;
+  if (g_ascii_tolower(mt_cursor_peek(&cur)) == 'b')
+    cur.at++;
+  for (; power; power--)
     {
-    case 'k':
-      shift = 10;
-      break;
-    case 'm':
-      shift = 20;
-      break;
-    case 'g':
-      shift = 30;
-      break;
-    case 't':
-      shift = 40;
-      break;
+      if (number > (guint64) G_MAXINT64 / step)
+        return "is too much";
+      number *= step;
     }
-  cur.at += shift ? 1 : 0;
-  if (cur.at != cur.end || number > (guint64) G_MAXINT64 >> shift)
-    return "must be a number of bytes, such as 10G";
-  *(gint64 *) field = number << shift;
+  if (cur.at != cur.end)
+    return "must be a number of bytes, such as 10G or 512MiB";
+  *(gint64 *) field = number;
   return NULL;
 }
 

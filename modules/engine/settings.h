@@ -35,6 +35,9 @@ typedef struct
 void mt_settings_init(MtSettings *settings);
 void mt_settings_clear(MtSettings *settings);
 
+/* mt_settings_copy: @to: not initialised yet. */
+void mt_settings_copy(MtSettings *to, const MtSettings *from);
+
 /* mt_settings_set: by the option's name, from text: lists are set item by item, each
  * call adds one.  Returns: FALSE with @error: "NAME(VALUE): what is wrong; what to do". */
 gboolean mt_settings_set(MtSettings *settings, const gchar *name, const gchar *value,

@@ -29,6 +29,7 @@ struct MtStore
 
 /* writer.c: rows into the open transaction. */
 gboolean mt_writer_put_batch(MtStore *store, const MtBatch *batch);
+gboolean mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries);
 gboolean mt_writer_put_alerts(MtStore *store, const GArray *alerts, gboolean emit);
 gboolean mt_writer_put_pairs(MtStore *store, const GArray *pairs);
 gboolean mt_writer_put_counters(MtStore *store);

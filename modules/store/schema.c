@@ -16,6 +16,7 @@ static const gchar once[]
     " domain TEXT, ip TEXT, country TEXT, asn INT, count INT, window_seconds INT, text TEXT,"
     " evidence TEXT, emit INT, emitted INT);"
     "CREATE INDEX alert_ts ON alert(ts);"
+    "CREATE TABLE mail_change(seq INTEGER PRIMARY KEY AUTOINCREMENT, mail INT, ts INT);"
     "CREATE TABLE pair(key INTEGER PRIMARY KEY, ts INT);"
     "CREATE TABLE pending(id INTEGER PRIMARY KEY, kind INT, key INT, ts INT, data BLOB);"
     "CREATE TABLE guard(id INTEGER PRIMARY KEY, minute INT, host INT, hashes BLOB);"
@@ -280,7 +281,7 @@ static const View views[] = {
 /* Views over tables that are there once. */
 static const gchar fixed_views[]
   = "CREATE VIEW alerts AS SELECT id, " TIME("ts") " AS time, ts, rule, severity, account, domain,"
-    " ip, country, asn, count, window_seconds, text, evidence, CASE WHEN emitted IS NOT NULL THEN"
+    " ip, country, asn, count, window_seconds, text, evidence, emit, CASE WHEN emitted IS NOT NULL THEN"
     " " TIME("emitted") " END AS emitted FROM alert;"
     "CREATE VIEW activity_daily AS SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day,"
     " account, " DOMAIN("account") " AS domain, sent, deferred, failed, received, rejected,"

@@ -384,6 +384,7 @@ mt_store_commit(MtStore *store, const MtStoreWork *work, GError **error)
   store->start.ids = work->batch->ids;
   advance_horizon(store, work->batch);
   if (!mt_writer_put_batch(store, work->batch)
+      || (work->emit_mail && !mt_writer_put_mail_changes(store, work->batch->deliveries))
       || !mt_writer_put_alerts(store, work->alerts, work->emit_alerts)
       || !mt_writer_put_pairs(store, work->pairs) || !mt_guard_write(store->guard)
       || !mt_writer_put_counters(store) || !mt_sql_exec(store->db, "COMMIT"))
@@ -597,8 +598,8 @@ drop_old_rows(MtStore *store, gint32 day)
                       "DELETE FROM guard WHERE id IN"
                       " (SELECT id FROM guard WHERE minute<%lld LIMIT 200);"
                       "DELETE FROM pending WHERE ts<%lld; DELETE FROM alert WHERE ts<%lld;"
-                      "DELETE FROM pair WHERE ts<%lld;",
-                      minute, ts, ts, ts);
+                      "DELETE FROM pair WHERE ts<%lld; DELETE FROM mail_change WHERE ts<%lld;",
+                      minute, ts, ts, ts, ts);
 }
 
 /* One of: take a segment out of the views, drop one of its tables, drop old rows of the

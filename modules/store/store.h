@@ -54,6 +54,7 @@ typedef struct
   const GArray *alerts; /* MtAlert */
   const GArray *pairs;  /* MtPairSeen */
   gboolean emit_alerts; /* into syslog, too */
+  gboolean emit_mail;   /* ends of mail are noted for sources */
 } MtStoreWork;
 gboolean mt_store_commit(MtStore *store, const MtStoreWork *work, GError **error);
 

@@ -482,6 +482,36 @@ mt_writer_put_batch(MtStore *store, const MtBatch *batch)
          && put_local_domains(store, batch->local_domains);
 }
 
+static gboolean
+has_ended(const MtDeliveryRow *row)
+{
+  return !row->removed && row->outcome != MT_OUTCOME_NONE && row->outcome != MT_OUTCOME_QUEUED;
+}
+
+gboolean
+mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries)
+{
+  sqlite3_stmt *stmt;
+  gboolean ok = TRUE;
+
+  if (sqlite3_prepare_v2(store->db, "INSERT INTO mail_change(mail, ts) VALUES(?1, ?2)", -1, &stmt,
+                         NULL)
+      != SQLITE_OK)
+    return FALSE;
+  for (guint i = 0; i < deliveries->len && ok; i++)
+    {
+      const MtDeliveryRow *row = &g_array_index(deliveries, MtDeliveryRow, i);
+
+      if (!has_ended(row))
+        continue;
+      sqlite3_bind_int64(stmt, 1, row->id);
+      sqlite3_bind_int64(stmt, 2, row->mail_at);
+      ok = mt_sql_run(stmt);
+    }
+  sqlite3_finalize(stmt);
+  return ok;
+}
+
 gboolean
 mt_writer_put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
 {

@@ -1,0 +1,351 @@
+/* destination { mailtrail(); }: correlate, store, watch */
+#include "mailtrail.h"
+#include "shared.h"
+
+#include "logmsg/logmsg.h"
+#include "messages.h"
+#include "stats/stats-registry.h"
+
+#include <iv.h>
+
+/* A commit comes whenever no line waits; under load, after this many. */
+#define DEFAULT_BATCH_LINES 20000
+
+/* Pause after a failed commit. */
+#define DEFAULT_TIME_REOPEN_S 2
+
+/* Nothing calls a destination when no line comes: a timer of our own does. */
+#define TICK_S 1
+
+/* While rolling has more to do, a step comes this often. */
+#define BUSY_TICK_NS 20000000
+
+#define COUNTER_MAX 32
+
+typedef struct
+{
+  LogThreadedDestDriver super;
+  MtSettings settings;
+  MtShared *shared;
+  struct iv_timer tick;
+  gboolean in_batch;
+  guint failures; /* mt_shared_failures() when the batch began */
+  StatsCounterItem *counters[COUNTER_MAX];
+  NVHandle unix_uid, journald_uid;
+  gint told_about_flow_control;
+  void (*queue)(LogPipe *s, LogMessage *msg, const LogPathOptions *path_options);
+} MtDestination;
+
+/* ---- statistics: syslog-ng-ctl stats --------------------------------------------------------- */
+
+static void
+counter_key(MtDestination *self, StatsClusterKey *key, guint i)
+{
+  stats_cluster_single_key_set_with_name(key, self->super.stats_source | SCS_DESTINATION,
+                                         self->super.super.super.id, self->settings.database,
+                                         mt_engine_counter_names[i].name);
+}
+
+static void
+register_counters(MtDestination *self, gboolean on)
+{
+  stats_lock();
+  for (guint i = 0; mt_engine_counter_names[i].name && i < COUNTER_MAX; i++)
+    {
+      StatsClusterKey key;
+
+      counter_key(self, &key, i);
+      if (on)
+        stats_register_counter(0, &key, SC_TYPE_SINGLE_VALUE, &self->counters[i]);
+      else
+        stats_unregister_counter(&key, SC_TYPE_SINGLE_VALUE, &self->counters[i]);
+    }
+  stats_unlock();
+}
+
+static void
+update_counters(MtDestination *self)
+{
+  MtEngineCounters counters;
+
+  mt_engine_counters(mt_shared_engine(self->shared), &counters);
+  for (guint i = 0; mt_engine_counter_names[i].name && i < COUNTER_MAX; i++)
+    stats_counter_set(self->counters[i],
+                      *(const guint64 *) (gpointer) ((const gchar *) &counters
+                                                     + mt_engine_counter_names[i].offset));
+}
+
+/* ---- the worker's thread ------------------------------------------------------------------------ */
+
+static void
+schedule_tick(MtDestination *self, gboolean busy)
+{
+  iv_validate_now();
+  self->tick.expires = iv_now;
+  if (busy)
+    self->tick.expires.tv_nsec += BUSY_TICK_NS;
+  else
+    self->tick.expires.tv_sec += TICK_S;
+  if (self->tick.expires.tv_nsec >= 1000000000)
+    {
+      self->tick.expires.tv_nsec -= 1000000000;
+      self->tick.expires.tv_sec++;
+    }
+  iv_timer_register(&self->tick);
+}
+
+static void
+on_tick(gpointer cookie)
+{
+  MtDestination *self = cookie;
+  gboolean more = FALSE;
+
+  mt_shared_lock(self->shared);
+  if (mt_shared_engine(self->shared))
+    {
+      more = mt_engine_tick(mt_shared_engine(self->shared), g_get_real_time());
+      update_counters(self);
+    }
+  mt_shared_unlock(self->shared);
+  schedule_tick(self, more);
+}
+
+static void
+thread_init(LogThreadedDestDriver *s)
+{
+  MtDestination *self = (MtDestination *) s;
+
+  IV_TIMER_INIT(&self->tick);
+  self->tick.cookie = self;
+  self->tick.handler = on_tick;
+  schedule_tick(self, FALSE);
+}
+
+static void
+thread_deinit(LogThreadedDestDriver *s)
+{
+  MtDestination *self = (MtDestination *) s;
+
+  if (iv_timer_registered(&self->tick))
+    iv_timer_unregister(&self->tick);
+}
+
+static void
+tell(MtDestination *self, GError *error)
+{
+  msg_error("mailtrail: lines cannot be stored now; they wait and are tried again",
+            evt_tag_str("driver", self->super.super.super.id), evt_tag_str("why", error->message));
+  g_error_free(error);
+}
+
+static gboolean
+connect_store(LogThreadedDestDriver *s)
+{
+  MtDestination *self = (MtDestination *) s;
+  GError *error = NULL;
+  gboolean open;
+
+  mt_shared_lock(self->shared);
+  open = mt_shared_open(self->shared, &error);
+  mt_shared_unlock(self->shared);
+  self->in_batch = FALSE;
+  if (!open)
+    tell(self, error);
+  return open;
+}
+
+/* Whatever goes wrong, the answer is "not connected": syslog-ng hands the same lines
+ * over again later.  LTR_ERROR would drop them after three tries. */
+static LogThreadedResult
+give_up(MtDestination *self, GError *error)
+{
+  self->in_batch = FALSE;
+  if (error)
+    tell(self, error);
+  return LTR_NOT_CONNECTED;
+}
+
+static MtSpan
+value_of(const LogMessage *msg, NVHandle handle)
+{
+  gssize len;
+  const gchar *value = log_msg_get_value(msg, handle, &len);
+
+  return mt_span(value, len);
+}
+
+static gint64
+uid_of(MtDestination *self, const LogMessage *msg)
+{
+  guint64 uid;
+
+  if (!self->settings.trusted_uids)
+    return -1;
+  if (mt_span_to_u64(value_of(msg, self->unix_uid), &uid)
+      || mt_span_to_u64(value_of(msg, self->journald_uid), &uid))
+    return uid;
+  return -1;
+}
+
+static void
+fill_line(const LogMessage *msg, MtLine *line)
+{
+  const UnixTime *stamp = &msg->timestamps[LM_TS_STAMP];
+  guint64 pid;
+
+  line->time = stamp->ut_sec * MT_SECOND_US + stamp->ut_usec;
+  line->host = value_of(msg, LM_V_HOST);
+  line->program = value_of(msg, LM_V_PROGRAM);
+  line->text = value_of(msg, LM_V_MESSAGE);
+  line->pid = mt_span_to_u64(value_of(msg, LM_V_PID), &pid) ? (gint64) pid : -1;
+  mt_line_unfold_repeat(line);
+}
+
+static LogThreadedResult
+insert(LogThreadedDestDriver *s, LogMessage *msg)
+{
+  MtDestination *self = (MtDestination *) s;
+  GError *error = NULL;
+  gboolean ok;
+  MtLine line;
+
+  fill_line(msg, &line);
+  mt_shared_lock(self->shared);
+  if (!self->in_batch)
+    self->failures = mt_shared_failures(self->shared);
+  self->in_batch = TRUE;
+  ok = self->failures == mt_shared_failures(self->shared)
+       && mt_engine_push(mt_shared_engine(self->shared), &line, uid_of(self, msg), &error);
+  mt_shared_unlock(self->shared);
+  return ok ? LTR_QUEUED : give_up(self, error);
+}
+
+static LogThreadedResult
+flush(LogThreadedDestDriver *s)
+{
+  MtDestination *self = (MtDestination *) s;
+  GError *error = NULL;
+  gboolean ok;
+
+  if (!self->in_batch)
+    return LTR_SUCCESS;
+  mt_shared_lock(self->shared);
+  ok = self->failures == mt_shared_failures(self->shared)
+       && mt_shared_commit(self->shared, &error);
+  mt_shared_unlock(self->shared);
+  if (!ok)
+    return give_up(self, error);
+  self->in_batch = FALSE;
+  return LTR_SUCCESS;
+}
+
+/* ---- configuration ------------------------------------------------------------------------------- */
+
+MtSettings *
+mt_destination_settings(LogDriver *driver)
+{
+  return &((MtDestination *) driver)->settings;
+}
+
+/* Without flow control a line is acknowledged before it is stored. */
+static void
+queue(LogPipe *s, LogMessage *msg, const LogPathOptions *path_options)
+{
+  MtDestination *self = (MtDestination *) s;
+
+  if (!path_options->flow_control_requested
+      && g_atomic_int_compare_and_exchange(&self->told_about_flow_control, 0, 1))
+    msg_warning("mailtrail: a log path to this destination has no flags(flow-control): lines that "
+                "wait when syslog-ng ends, or that do not fit into log-fifo-size(), are lost",
+                evt_tag_str("driver", self->super.super.super.id), log_pipe_location_tag(s));
+  self->queue(s, msg, path_options);
+}
+
+static const gchar *
+format_stats_instance(LogThreadedDestDriver *s)
+{
+  return ((MtDestination *) s)->settings.database;
+}
+
+static const gchar *
+persist_name(const LogPipe *s)
+{
+  static gchar name[1024];
+
+  if (s->persist_name)
+    g_snprintf(name, sizeof name, "mailtrail.%s", s->persist_name);
+  else
+    g_snprintf(name, sizeof name, "mailtrail(%s)", ((const MtDestination *) s)->settings.database);
+  return name;
+}
+
+static gboolean
+init(LogPipe *s)
+{
+  MtDestination *self = (MtDestination *) s;
+  GError *error = NULL;
+
+  if (self->super.batch_lines <= 0)
+    self->super.batch_lines = DEFAULT_BATCH_LINES;
+  if (self->super.time_reopen <= 0)
+    self->super.time_reopen = DEFAULT_TIME_REOPEN_S;
+  self->shared = mt_shared_get(&self->settings, &error);
+  if (!self->shared)
+    {
+      msg_error("mailtrail: the destination cannot start", evt_tag_str("why", error->message),
+                log_pipe_location_tag(s));
+      g_clear_error(&error);
+      return FALSE;
+    }
+  if (!log_threaded_dest_driver_init_method(s))
+    return FALSE;
+  register_counters(self, TRUE);
+  return TRUE;
+}
+
+static gboolean
+deinit(LogPipe *s)
+{
+  MtDestination *self = (MtDestination *) s;
+
+  register_counters(self, FALSE);
+  g_clear_pointer(&self->shared, mt_shared_unref);
+  return log_threaded_dest_driver_deinit_method(s);
+}
+
+static void
+free_destination(LogPipe *s)
+{
+  MtDestination *self = (MtDestination *) s;
+
+  mt_shared_unref(self->shared);
+  mt_settings_clear(&self->settings);
+  log_threaded_dest_driver_free(s);
+}
+
+LogDriver *
+mt_destination_new(GlobalConfig *cfg)
+{
+  MtDestination *self = g_new0(MtDestination, 1);
+  LogPipe *pipe = &self->super.super.super.super;
+
+  log_threaded_dest_driver_init_instance(&self->super, cfg);
+  mt_settings_init(&self->settings);
+  self->queue = pipe->queue;
+  pipe->queue = queue;
+  pipe->init = init;
+  pipe->deinit = deinit;
+  pipe->free_fn = free_destination;
+  pipe->generate_persist_name = persist_name;
+  self->super.worker.thread_init = thread_init;
+  self->super.worker.thread_deinit = thread_deinit;
+  self->super.worker.connect = connect_store;
+  self->super.worker.insert = insert;
+  self->super.worker.flush = flush;
+  self->super.format_stats_instance = format_stats_instance;
+  self->super.stats_source = stats_register_type("mailtrail");
+  self->super.batch_lines = DEFAULT_BATCH_LINES;
+  self->unix_uid = log_msg_get_value_handle(".unix.uid");
+  self->journald_uid = log_msg_get_value_handle(".journald._UID");
+  return &self->super.super.super;
+}
