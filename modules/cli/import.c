@@ -211,49 +211,6 @@ sort_files(Import *import, int argc, char **argv, GError **error)
 
 /* ---- options --------------------------------------------------------------------------------------- */
 
-/* The destination's options are the command's, too. */
-static gboolean
-keep_override(const gchar *name, const gchar *value, gpointer data, GError **error)
-{
-  Import *import = data;
-  const gchar *dashed = name;
-
-  while (*dashed == '-')
-    dashed++;
-  g_ptr_array_add(import->overrides, g_strdup(dashed));
-  g_ptr_array_add(import->overrides, g_strdup(value));
-  return TRUE;
-}
-
-static gboolean
-is_own_option(const gchar *name)
-{
-  return g_str_equal(name, "database") || g_str_equal(name, "retention")
-         || g_str_equal(name, "trusted-uids");
-}
-
-static GOptionGroup *
-settings_group(Import *import)
-{
-  GOptionGroup *group = g_option_group_new("settings", "The destination's options:",
-                                           "The destination's options", import, NULL);
-
-  for (guint i = 0; mt_settings_name(i); i++)
-    {
-      GOptionEntry entries[2] = { { NULL }, { NULL } };
-
-      if (is_own_option(mt_settings_name(i)))
-        continue;
-      entries[0].long_name = mt_settings_name(i);
-      entries[0].arg = G_OPTION_ARG_CALLBACK;
-      entries[0].arg_data = keep_override;
-      entries[0].description = "as in destination { mailtrail(); }";
-      entries[0].arg_description = "X";
-      g_option_group_add_entries(group, entries);
-    }
-  return group;
-}
-
 /* What the store's destination was set to, then what this command line says. */
 static gboolean
 make_settings(Import *import, GError **error)
@@ -270,9 +227,7 @@ make_settings(Import *import, GError **error)
   g_free(remembered);
   mt_query_close(query);
   ok = mt_settings_set(&import->settings, "database", path, error);
-  for (guint i = 0; ok && i < import->overrides->len; i += 2)
-    ok = mt_settings_set(&import->settings, g_ptr_array_index(import->overrides, i),
-                         g_ptr_array_index(import->overrides, i + 1), error);
+  ok = ok && mt_settings_apply(&import->settings, import->overrides, error);
   if (import->retention >= 0)
     import->settings.retention_days = import->retention;
   return ok;
@@ -335,6 +290,7 @@ check(Import *import, int argc)
 gint
 cli_run_import(int argc, char **argv)
 {
+  static const gchar *const own_options[] = { "database", "retention", "trusted-uids", NULL };
   Import import = { .retention = -1, .quiet = !isatty(STDERR_FILENO) };
   const GOptionEntry entries[] = {
     { "database", 'd', 0, G_OPTION_ARG_FILENAME, &import.database, "the store", "FILE" },
@@ -356,7 +312,7 @@ cli_run_import(int argc, char **argv)
   import.started_at = g_get_monotonic_time();
   context = g_option_context_new("FILE... - logs into the store, oldest first");
   g_option_context_add_main_entries(context, entries, NULL);
-  g_option_context_add_group(context, settings_group(&import));
+  g_option_context_add_group(context, mt_settings_group(import.overrides, own_options));
   g_set_prgname("mailtrail import");
   if (!g_option_context_parse(context, &argc, &argv, &error))
     {

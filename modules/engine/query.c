@@ -112,6 +112,15 @@ mt_rows_name(const MtRows *rows, guint column)
   return sqlite3_column_name(rows->stmt, column);
 }
 
+gint
+mt_rows_column(const MtRows *rows, const gchar *name)
+{
+  for (guint i = 0; i < mt_rows_columns(rows); i++)
+    if (g_str_equal(mt_rows_name(rows, i), name))
+      return i;
+  return -1;
+}
+
 MtColumnType
 mt_rows_type(const MtRows *rows, guint column)
 {

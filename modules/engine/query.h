@@ -36,6 +36,9 @@ void mt_rows_free(MtRows *rows);
 gboolean mt_rows_next(MtRows *rows, GError **error);
 
 guint mt_rows_columns(const MtRows *rows);
+
+/* mt_rows_column: by name; -1 where there is none. */
+gint mt_rows_column(const MtRows *rows, const gchar *name);
 const gchar *mt_rows_name(const MtRows *rows, guint column);
 MtColumnType mt_rows_type(const MtRows *rows, guint column);
 

@@ -375,3 +375,47 @@ mt_settings_from_text(MtSettings *settings, const gchar *text)
     }
   g_strfreev(lines);
 }
+
+/* ---- on a command line ----------------------------------------------------------------------- */
+
+static gboolean
+keep_given(const gchar *name, const gchar *value, gpointer given, GError **error)
+{
+  while (*name == '-')
+    name++;
+  g_ptr_array_add(given, g_strdup(name));
+  g_ptr_array_add(given, g_strdup(value));
+  return TRUE;
+}
+
+GOptionGroup *
+mt_settings_group(GPtrArray *given, const gchar *const *except)
+{
+  GOptionGroup *group = g_option_group_new("settings", "The destination's options:",
+                                           "The destination's options", given, NULL);
+
+  for (guint i = 0; i < G_N_ELEMENTS(options); i++)
+    {
+      GOptionEntry entries[2] = { { NULL }, { NULL } };
+
+      if (g_strv_contains(except, options[i].name))
+        continue;
+      entries[0].long_name = options[i].name;
+      entries[0].arg = G_OPTION_ARG_CALLBACK;
+      entries[0].arg_data = keep_given;
+      entries[0].description = "as in destination { mailtrail(); }";
+      entries[0].arg_description = "X";
+      g_option_group_add_entries(group, entries);
+    }
+  return group;
+}
+
+gboolean
+mt_settings_apply(MtSettings *settings, const GPtrArray *given, GError **error)
+{
+  for (guint i = 0; i + 1 < given->len; i += 2)
+    if (!mt_settings_set(settings, g_ptr_array_index(given, i), g_ptr_array_index(given, i + 1),
+                         error))
+      return FALSE;
+  return TRUE;
+}

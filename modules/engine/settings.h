@@ -50,6 +50,12 @@ const gchar *mt_settings_name(guint index);
 gchar *mt_settings_to_text(const MtSettings *settings);
 void mt_settings_from_text(MtSettings *settings, const gchar *text);
 
+/* mt_settings_group: the options as long options of a command line, but for those of
+ * @except (NULL-terminated).  What is given goes into @given as name, value, name, value;
+ * mt_settings_apply() sets it. (transfer full) */
+GOptionGroup *mt_settings_group(GPtrArray *given, const gchar *const *except);
+gboolean mt_settings_apply(MtSettings *settings, const GPtrArray *given, GError **error);
+
 /* mt_settings_default_database: where the store is if nobody says. */
 const gchar *mt_settings_default_database(void);
 

@@ -7,8 +7,7 @@
 #include "mailtrail.h"
 #include "shared.h"
 
-#include "engine/query.h"
-#include "scan/text.h"
+#include "engine/outbox.h"
 
 #include "logmsg/logmsg.h"
 #include "messages.h"
@@ -135,42 +134,12 @@ restore_position(MtSource *self)
 
 /* ---- an event as a message -------------------------------------------------------------------- */
 
-static gint
-severity_of(MtSpan name)
-{
-  return MT_SPAN_IS(name, "critical") ? LOG_CRIT : MT_SPAN_IS(name, "notice") ? LOG_NOTICE
-                                                                               : LOG_WARNING;
-}
-
-static gint
-column_of(const MtRows *rows, const gchar *name)
-{
-  for (guint i = 0; i < mt_rows_columns(rows); i++)
-    if (g_str_equal(mt_rows_name(rows, i), name))
-      return i;
-  return -1;
-}
-
-static void
-append_pair(GString *text, const MtRows *rows, gint column)
-{
-  if (column < 0 || mt_rows_type(rows, column) == MT_COLUMN_NULL)
-    return;
-  g_string_append_printf(text, "%s%s=", text->len ? " " : "", mt_rows_name(rows, column));
-  mt_text_append_quoted(text, mt_rows_text(rows, column));
-}
-
-/* One line, the address first, every value quoted: what reads it may trust its form. */
 static void
 set_message(LogMessage *msg, const MtRows *rows, const gchar *first)
 {
   GString *text = g_string_new(NULL);
-  gint first_column = column_of(rows, first);
 
-  append_pair(text, rows, first_column);
-  for (gint i = 0; i < (gint) mt_rows_columns(rows); i++)
-    if (i != first_column && !g_str_equal(mt_rows_name(rows, i), "evidence"))
-      append_pair(text, rows, i);
+  mt_outbox_append_text(rows, first, text);
   log_msg_set_value(msg, LM_V_MESSAGE, text->str, text->len);
   g_string_free(text, TRUE);
 }
@@ -216,19 +185,14 @@ must_exit(MtSource *self)
 static gboolean
 send_alerts(MtSource *self, MtQuery *query, GError **error)
 {
-  gchar *sql = g_strdup_printf("SELECT * FROM alerts WHERE id>%" G_GINT64_FORMAT
-                               " AND emit ORDER BY id LIMIT 100",
-                               self->alert_id);
-  MtRows *rows = mt_query_run(query, sql, NULL, error);
+  MtRows *rows = mt_outbox_alerts(query, self->alert_id, error);
   gboolean any = FALSE;
 
-  g_free(sql);
   while (rows && !must_exit(self) && mt_rows_next(rows, error))
     {
-      gint severity = column_of(rows, "severity");
-      gint64 id = mt_rows_integer(rows, column_of(rows, "id"));
+      gint64 id = mt_rows_integer(rows, mt_rows_column(rows, "id"));
 
-      post(self, rows, id, LOG_AUTHPRIV | severity_of(mt_rows_text(rows, severity)), "ip", FALSE);
+      post(self, rows, id, LOG_AUTHPRIV | mt_outbox_severity(rows), "ip", FALSE);
       self->alert_id = id;
       any = TRUE;
     }
