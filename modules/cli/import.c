@@ -96,17 +96,28 @@ commit(Import *import, GError **error)
   return mt_engine_commit(import->engine, g_get_real_time(), error);
 }
 
+static MtReader *
+new_reader(const Import *import, const CliInput *input, GError **error)
+{
+  MtTime latest = cli_input_changed(input);
+  MtReaderSettings settings = { .dialect = import->dialect,
+                                .host = import->host,
+                                .zone = import->zone,
+                                .latest = latest == MT_NO_TIME ? g_get_real_time() : latest,
+                                .year = import->year };
+
+  return mt_reader_new(&settings, error);
+}
+
 static gboolean
 import_lines(Import *import, CliInput *input, MtReader *reader, GError **error)
 {
-  MtSpan raw, host = mt_span_of_string(import->host);
+  MtSpan raw;
   MtLine line;
 
   while (!interrupted && cli_input_line(input, &raw, error))
     {
       mt_reader_head(reader, raw, &line);
-      if (!line.host.len)
-        line.host = host;
       if (!push(import, &line, error))
         return FALSE;
       import->lines++;
@@ -123,16 +134,13 @@ static gboolean
 import_file(Import *import, const gchar *path, GError **error)
 {
   CliInput *input = cli_input_open(path, error);
-  MtTime latest;
   MtReader *reader;
   gboolean ok = FALSE;
   gint64 done, size;
 
   if (!input)
     return FALSE;
-  latest = cli_input_changed(input);
-  reader = mt_reader_new(import->dialect, import->zone,
-                         latest == MT_NO_TIME ? g_get_real_time() : latest, import->year, error);
+  reader = new_reader(import, input, error);
   if (reader)
     {
       ok = import_lines(import, input, reader, error) && commit(import, error);
@@ -161,14 +169,11 @@ peek(Import *import, Source *source, GError **error)
   MtReader *reader;
   MtSpan raw;
   MtLine line;
-  MtTime latest;
   gint64 done, size;
 
   if (!input)
     return FALSE;
-  latest = cli_input_changed(input);
-  reader = mt_reader_new(import->dialect, import->zone,
-                         latest == MT_NO_TIME ? g_get_real_time() : latest, import->year, error);
+  reader = new_reader(import, input, error);
   cli_input_progress(input, &done, &size);
   import->total += size;
   source->first_at = MT_NO_TIME;

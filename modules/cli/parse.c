@@ -49,14 +49,18 @@ parse_file(Parse *parse, const gchar *path)
   CliInput *input = cli_input_open(path, &error);
   GTimeZone *zone
     = parse->timezone ? g_time_zone_new_identifier(parse->timezone) : g_time_zone_new_local();
-  MtTime latest = input ? cli_input_changed(input) : MT_NO_TIME;
+  MtReaderSettings settings = { .dialect = parse->dialect,
+                                .zone = zone,
+                                .latest = input ? cli_input_changed(input) : MT_NO_TIME,
+                                .year = parse->year };
   MtReader *reader = NULL;
   GString *json = g_string_new(NULL);
   MtSpan raw;
 
+  if (settings.latest == MT_NO_TIME)
+    settings.latest = g_get_real_time();
   if (input)
-    reader = mt_reader_new(parse->dialect, zone,
-                           latest == MT_NO_TIME ? g_get_real_time() : latest, parse->year, &error);
+    reader = mt_reader_new(&settings, &error);
   while (reader && cli_input_line(input, &raw, &error))
     {
       MtEvent event;

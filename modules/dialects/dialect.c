@@ -231,6 +231,12 @@ cached_claim(MtParser *parser, MtSpan program)
 void
 mt_parser_parse(MtParser *parser, const MtLine *line, MtEvent *event)
 {
+  mt_parser_parse_part(parser, line, 0, event);
+}
+
+void
+mt_parser_parse_part(MtParser *parser, const MtLine *line, guint part, MtEvent *event)
+{
   MtClaim found;
   const MtClaim *claim = &found;
   MtParse parse;
@@ -243,6 +249,7 @@ mt_parser_parse(MtParser *parser, const MtLine *line, MtEvent *event)
   if (claim->strength == MT_CLAIM_NONE)
     return;
   event->dialect = claim->dialect->name;
+  event->part = part;
   parse = claim->dialect->parse(line, claim, event);
   if (parse == MT_PARSE_MATCH)
     return;

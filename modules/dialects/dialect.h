@@ -82,6 +82,20 @@ typedef struct
   gconstpointer daemon; /* the dialect's own */
 } MtClaim;
 
+/* A log that is no syslog: the program writes a file of its own, with heads of its own. */
+typedef struct MtStream MtStream;
+
+typedef struct
+{
+  /* sniff: how sure one raw line makes us that the file is of this format: 0 not at all,
+   * up to 100.  A syslog line gives 0. */
+  gint (*sniff)(MtSpan raw);
+  /* head: takes a raw line apart as mt_line_scan() does: time, host and pid where there
+   * are any, program (a literal that the dialect claims by name) and text.  FALSE: no line
+   * of the format (a header, an empty line, the rest of a broken one): it says nothing. */
+  gboolean (*head)(MtSpan raw, MtStream *stream, MtLine *out);
+} MtFileFormat;
+
 struct MtDialect
 {
   const gchar *name;
@@ -92,6 +106,8 @@ struct MtDialect
   MtParse (*parse)(const MtLine *line, const MtClaim *claim, MtEvent *event);
   /* All rule tables, NULL-terminated: for tests, fuzz dictionaries, docs. */
   const MtRule *const *rules;
+  /* NULL where the programs log to syslog only. */
+  const MtFileFormat *file;
 };
 
 /* mt_rules_apply: the first rule whose prefix fits and whose func does not skip.
@@ -140,8 +156,36 @@ void mt_parser_init(MtParser *parser, const MtDialect *only);
 
 /* mt_parser_parse: what @line says.  The event's spans borrow from the line.
  * @event: always filled; kind MT_EVENT_UNKNOWN or MT_EVENT_OTHER where nothing
- * is known. */
+ * is known.  A line that tells of several recipients at once says one event for each:
+ * event->parts of them; this gives the first. */
 void mt_parser_parse(MtParser *parser, const MtLine *line, MtEvent *event);
+
+/* mt_parser_parse_part: the others, from 1 on. */
+void mt_parser_parse_part(MtParser *parser, const MtLine *line, guint part, MtEvent *event);
+
+/* One file, or one source of raw lines: which format it has is found from its first
+ * lines, and kept.  Belongs to one thread. */
+#define MT_STREAM_COLUMNS 64
+
+struct MtStream
+{
+  MtClock clock;
+  const MtDialect *only;    /* the single dialect to read by; NULL: any */
+  const MtFileFormat *file; /* NULL: syslog, or not yet known */
+  guint undecided;          /* lines that could still be anything */
+  MtSpan host;              /* of lines that state none */
+  /* For heads that need what a line before said. */
+  gint64 date_s;            /* midnight of the last stated date, local, in seconds */
+  guint8 columns[MT_STREAM_COLUMNS]; /* what each column of a table holds */
+  guint n_columns;
+};
+
+/* mt_stream_init: @clock is taken over as it is. */
+void mt_stream_init(MtStream *stream, const MtClock *clock, const MtDialect *only, MtSpan host);
+
+/* mt_stream_head: takes a raw line apart by what the stream is.  FALSE: it has no head that
+ * is known; the text is then the whole line. */
+gboolean mt_stream_head(MtStream *stream, MtSpan raw, MtLine *out);
 
 /* mt_dialects: all dialects, NULL-terminated, in alphabetical order. */
 extern const MtDialect *const mt_dialects[];

@@ -339,15 +339,28 @@ watch_fact(MtEngine *engine, const MtFact *fact)
 }
 
 static void
-fold(MtEngine *engine, const MtLine *line, const MtEvent *event)
+fold_event(MtEngine *engine, const MtLine *line, const MtEvent *event)
+{
+  MtFact fact;
+
+  mt_trail_push(engine->trail, line, event, &fact);
+  if (fact.kind != MT_FACT_NONE)
+    watch_fact(engine, &fact);
+}
+
+static void
+fold(MtEngine *engine, const MtLine *line, const MtEvent *first)
 {
   for (guint i = 0; i < MAX(line->repeat, 1); i++)
     {
-      MtFact fact;
+      fold_event(engine, line, first);
+      for (guint part = 1; part < first->parts; part++)
+        {
+          MtEvent event;
 
-      mt_trail_push(engine->trail, line, event, &fact);
-      if (fact.kind != MT_FACT_NONE)
-        watch_fact(engine, &fact);
+          mt_parser_parse_part(&engine->parser, line, part, &event);
+          fold_event(engine, line, &event);
+        }
     }
 }
 

@@ -5,7 +5,8 @@
 struct MtReader
 {
   MtParser parser;
-  MtClock clock;
+  MtStream stream;
+  gchar *host;
 };
 
 const gchar **
@@ -20,10 +21,12 @@ mt_reader_dialects(void)
 }
 
 MtReader *
-mt_reader_new(const gchar *dialect, GTimeZone *zone, MtTime latest, gint year, GError **error)
+mt_reader_new(const MtReaderSettings *settings, GError **error)
 {
+  const gchar *dialect = settings->dialect;
   const MtDialect *only = dialect ? mt_dialect_by_name(dialect) : NULL;
   MtReader *reader;
+  MtClock clock;
 
   if (dialect && !only)
     {
@@ -36,14 +39,19 @@ mt_reader_new(const gchar *dialect, GTimeZone *zone, MtTime latest, gint year, G
       return NULL;
     }
   reader = g_new(MtReader, 1);
+  reader->host = g_strdup(settings->host);
   mt_parser_init(&reader->parser, only);
-  mt_clock_init(&reader->clock, zone, latest, year);
+  mt_clock_init(&clock, settings->zone, settings->latest, settings->year);
+  mt_stream_init(&reader->stream, &clock, only, mt_span_of_string(reader->host));
   return reader;
 }
 
 void
 mt_reader_free(MtReader *reader)
 {
+  if (!reader)
+    return;
+  g_free(reader->host);
   g_free(reader);
 }
 
@@ -54,14 +62,20 @@ mt_reader_parse(MtReader *reader, const MtLine *line, MtEvent *event)
 }
 
 void
+mt_reader_part(MtReader *reader, const MtLine *line, guint part, MtEvent *event)
+{
+  mt_parser_parse_part(&reader->parser, line, part, event);
+}
+
+void
 mt_reader_head(MtReader *reader, MtSpan raw, MtLine *line)
 {
-  mt_line_scan(raw, &reader->clock, line);
+  mt_stream_head(&reader->stream, raw, line);
 }
 
 void
 mt_reader_read(MtReader *reader, MtSpan raw, MtLine *line, MtEvent *event)
 {
-  mt_line_scan(raw, &reader->clock, line);
+  mt_stream_head(&reader->stream, raw, line);
   mt_parser_parse(&reader->parser, line, event);
 }

@@ -219,6 +219,7 @@ typedef struct
   MtEventKind kind;
   const gchar *dialect; /* "postfix"; NULL for MT_EVENT_OTHER */
   gconstpointer rule;   /* the MtRule that matched; for tests */
+  guint part, parts;    /* which of how many events the line says */
   guint64 has[2];       /* bit per MtField */
   MtValue value[MT_FIELD_COUNT];
 } MtEvent;
@@ -241,6 +242,8 @@ mt_event_clear(MtEvent *event)
   event->kind = MT_EVENT_OTHER;
   event->dialect = NULL;
   event->rule = NULL;
+  event->part = 0;
+  event->parts = 1;
   event->has[0] = event->has[1] = 0;
 }
 

@@ -254,6 +254,7 @@ main(int argc, char **argv)
 {
   Plugin plugin = { .input = g_string_new(NULL) };
   GTimeZone *zone = g_time_zone_new_local();
+  MtReaderSettings reader_settings = { 0 };
   GError *error = NULL;
 
   mt_settings_init(&plugin.settings);
@@ -269,7 +270,9 @@ main(int argc, char **argv)
       answer_error(&error);
       return 3;
     }
-  plugin.reader = mt_reader_new(NULL, zone, g_get_real_time(), 0, NULL);
+  reader_settings.zone = zone;
+  reader_settings.latest = g_get_real_time();
+  plugin.reader = mt_reader_new(&reader_settings, NULL);
   openlog("mailtrail", 0, LOG_AUTHPRIV);
   find_first_alert(&plugin);
   answer("OK");

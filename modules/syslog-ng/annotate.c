@@ -23,11 +23,12 @@ static GPrivate readers = G_PRIVATE_INIT((GDestroyNotify) mt_reader_free);
 static MtReader *
 reader_of_thread(void)
 {
+  static const MtReaderSettings settings;
   MtReader *reader = g_private_get(&readers);
 
   if (!reader)
     {
-      reader = mt_reader_new(NULL, NULL, 0, 0, NULL);
+      reader = mt_reader_new(&settings, NULL);
       g_private_set(&readers, reader);
     }
   return reader;
