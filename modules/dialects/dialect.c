@@ -195,9 +195,10 @@ mt_parser_init(MtParser *parser, const MtDialect *only)
 
 /* Whose the program is.  Two dialects never claim one by name: tests hold to it. */
 static void
-find_claim(const MtParser *parser, MtSpan program, MtClaim *best)
+find_claim(const MtParser *parser, MtSpan program, MtClaim *named, guint64 *shapes)
 {
-  memset(best, 0, sizeof *best);
+  memset(named, 0, sizeof *named);
+  *shapes = 0;
   for (gint i = 0; mt_dialects[i]; i++)
     {
       MtClaim claim = { mt_dialects[i], MT_CLAIM_NONE, NULL };
@@ -205,13 +206,15 @@ find_claim(const MtParser *parser, MtSpan program, MtClaim *best)
       if (parser->only && parser->only != mt_dialects[i])
         continue;
       mt_dialects[i]->claim(program, &claim);
-      if (claim.strength > best->strength)
-        *best = claim;
+      if (claim.strength == MT_CLAIM_NAME && !named->dialect)
+        *named = claim;
+      else if (claim.strength == MT_CLAIM_SHAPE)
+        *shapes |= G_GUINT64_CONSTANT(1) << i;
     }
 }
 
-static const MtClaim *
-cached_claim(MtParser *parser, MtSpan program)
+static guint
+slot_of(MtParser *parser, MtSpan program)
 {
   guint hash = program.len;
 
@@ -223,9 +226,40 @@ cached_claim(MtParser *parser, MtSpan program)
     {
       parser->slot[hash].len = program.len;
       memcpy(parser->slot[hash].name, program.at, program.len);
-      find_claim(parser, program, &parser->slot[hash].claim);
+      find_claim(parser, program, &parser->slot[hash].claim, &parser->slot[hash].shapes);
     }
-  return &parser->slot[hash].claim;
+  return hash;
+}
+
+static void
+parse_named(const MtLine *line, const MtClaim *claim, guint part, MtEvent *event)
+{
+  event->dialect = claim->dialect->name;
+  event->part = part;
+  if (claim->dialect->parse(line, claim, event) == MT_PARSE_MATCH)
+    return;
+  mt_event_clear(event);
+  event->kind = MT_EVENT_UNKNOWN;
+  event->dialect = claim->dialect->name;
+  mt_event_set_text(event, MT_F_TEXT, line->text);
+}
+
+/* Nobody knows the program: each dialect that may be anybody's is asked for the text. */
+static void
+parse_shapes(const MtLine *line, guint64 shapes, guint part, MtEvent *event)
+{
+  for (gint i = 0; shapes; i++, shapes >>= 1)
+    {
+      MtClaim claim = { mt_dialects[i], MT_CLAIM_SHAPE, NULL };
+
+      if (!(shapes & 1))
+        continue;
+      event->dialect = claim.dialect->name;
+      event->part = part;
+      if (claim.dialect->parse(line, &claim, event) == MT_PARSE_MATCH)
+        return;
+      mt_event_clear(event);
+    }
 }
 
 void
@@ -239,24 +273,20 @@ mt_parser_parse_part(MtParser *parser, const MtLine *line, guint part, MtEvent *
 {
   MtClaim found;
   const MtClaim *claim = &found;
-  MtParse parse;
+  guint64 shapes;
 
   mt_event_clear(event);
   if (line->program.len && line->program.len <= MT_PARSER_NAME_BYTES)
-    claim = cached_claim(parser, line->program);
+    {
+      guint slot = slot_of(parser, line->program);
+
+      claim = &parser->slot[slot].claim;
+      shapes = parser->slot[slot].shapes;
+    }
   else
-    find_claim(parser, line->program, &found);
-  if (claim->strength == MT_CLAIM_NONE)
-    return;
-  event->dialect = claim->dialect->name;
-  event->part = part;
-  parse = claim->dialect->parse(line, claim, event);
-  if (parse == MT_PARSE_MATCH)
-    return;
-  mt_event_clear(event);
-  if (claim->strength == MT_CLAIM_SHAPE && parse == MT_PARSE_SKIP)
-    return;
-  event->kind = MT_EVENT_UNKNOWN;
-  event->dialect = claim->dialect->name;
-  mt_event_set_text(event, MT_F_TEXT, line->text);
+    find_claim(parser, line->program, &found, &shapes);
+  if (claim->dialect)
+    parse_named(line, claim, part, event);
+  else
+    parse_shapes(line, shapes, part, event);
 }

@@ -148,6 +148,7 @@ typedef struct
     guint8 len;
     gchar name[MT_PARSER_NAME_BYTES];
     MtClaim claim;
+    guint64 shapes; /* where no dialect claims by name: a bit for each to be asked */
   } slot[MT_PARSER_SLOTS];
 } MtParser;
 

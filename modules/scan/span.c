@@ -101,9 +101,17 @@ gboolean
 mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
 {
   const gchar *at = cur->at;
+  gchar first = stops[0], second = first ? stops[1] : '\0';
 
-  while (at < cur->end && (*at == '\0' || !strchr(stops, *at)))
-    at++;
+  if (second && !stops[2])
+    while (at < cur->end && *at != first && *at != second)
+      at++;
+  else if (first && !second)
+    while (at < cur->end && *at != first)
+      at++;
+  else
+    while (at < cur->end && (*at == '\0' || !strchr(stops, *at)))
+      at++;
   if (at == cur->at)
     return FALSE;
   *out = mt_span(cur->at, at - cur->at);

@@ -119,7 +119,7 @@ mt_span_domain(MtSpan address)
 static inline MtCursor
 mt_cursor(MtSpan span)
 {
-  MtCursor cur = { span.at, span.at + span.len };
+  MtCursor cur = { span.at, span.len ? span.at + span.len : span.at };
   return cur;
 }
 

@@ -167,6 +167,20 @@ infer_year(const MtClock *clock, guint month, guint day)
   return best;
 }
 
+/* "Jan 6 05:45:01", as some syslog daemons write it. */
+static gboolean
+scan_short_date(MtCursor *cur, MtClock *clock)
+{
+  guint month = month_of(cur->at), day = cur->at[4] - '0';
+
+  if (!month || cur->at[3] != ' ' || day < 1 || day > 9)
+    return FALSE;
+  clock->cached_midnight_s = mt_civil_to_s(infer_year(clock, month, day), month, day, 0, 0, 0);
+  clock->cached_date[0] = '\0';
+  cur->at += 6;
+  return TRUE;
+}
+
 static gboolean
 scan_date(MtCursor *cur, MtClock *clock)
 {
@@ -178,6 +192,8 @@ scan_date(MtCursor *cur, MtClock *clock)
       cur->at += 7;
       return TRUE;
     }
+  if (cur->at[5] == ' ') /* "Jan 6 ": one digit and no filling */
+    return scan_short_date(cur, clock);
   month = month_of(cur->at);
   tens = cur->at[4] == ' ' ? 0 : cur->at[4] - '0';
   ones = cur->at[5] - '0';
@@ -220,9 +236,9 @@ mt_scan_stamp_rfc3164(MtCursor *cur, MtClock *clock, MtTime *out)
   MtCursor try = *cur;
   gint second;
 
-  if (mt_cursor_left(cur) < 15 || !scan_date(&try, clock))
+  if (mt_cursor_left(cur) < 14 || !scan_date(&try, clock))
     return FALSE;
-  if (try.at[2] != ':')
+  if (mt_cursor_left(&try) >= 3 && try.at[2] != ':')
     scan_stated_year(&try, clock);
   second = scan_clock_time(&try);
   if (second < 0)

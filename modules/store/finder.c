@@ -285,6 +285,7 @@ read_access(sqlite3_stmt *stmt, MtAccessRow *row)
   memset(row, 0, sizeof *row);
   row->id = number(stmt, &at, 0);
   row->at = number(stmt, &at, 0);
+  row->key = (guint64) number(stmt, &at, 0);
   row->account = column(stmt, &at);
   row->service = number(stmt, &at, MT_WORD_NONE);
   row->ip = column(stmt, &at);
@@ -326,7 +327,32 @@ access_by_key(gpointer self, guint64 key, MtAccessFound found, gpointer sink)
           MtAccessRow row;
 
           read_access(stmt, &row);
-          row.key = key;
+          found(sink, &row);
+        }
+      sqlite3_reset(stmt);
+    }
+}
+
+static void
+open_accesses(gpointer self, MtTime since, guint max, MtAccessFound found, gpointer sink)
+{
+  MtStore *store = self;
+
+  for (guint i = 0; i < store->segments.all->len; i++)
+    {
+      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      sqlite3_stmt *stmt;
+
+      if (segment->last_day < mt_time_day(since)
+          || !(stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_OPEN_ACCESSES)))
+        continue;
+      sqlite3_bind_int64(stmt, 1, since);
+      sqlite3_bind_int(stmt, 2, max);
+      while (sqlite3_step(stmt) == SQLITE_ROW)
+        {
+          MtAccessRow row;
+
+          read_access(stmt, &row);
           found(sink, &row);
         }
       sqlite3_reset(stmt);
@@ -411,7 +437,7 @@ mt_finder_backing(MtStore *store)
 {
   MtTrailBacking backing
     = { store,         messages_by_queue_id, messages_by_message_id, messages_by_parent,
-        access_by_key, failures_since,       pendings };
+        access_by_key, open_accesses,        failures_since,         pendings };
 
   return backing;
 }

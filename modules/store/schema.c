@@ -160,8 +160,10 @@ mt_schema_drop_table(sqlite3 *db, gint *segment)
 #define TIME(ts) \
   "strftime('%Y-%m-%dT%H:%M:%S', " ts "/1000000, 'unixepoch')||printf('.%06dZ', " ts "%1000000)"
 #define NAME(column) "(SELECT text FROM name_@ WHERE id=" column ")"
+/* char(64) is the at sign, which stands for the segment's number in templates. */
 #define DOMAIN(address) \
-  "CASE WHEN instr(" address ",'@') THEN lower(substr(" address ", instr(" address ",'@')+1)) END"
+  "CASE WHEN instr(" address ", char(64)) THEN lower(substr(" address ", instr(" address \
+  ", char(64))+1)) END"
 
 /* One arm of a view, "{word}" standing for a CASE over the words of that list. */
 typedef struct

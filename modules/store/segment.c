@@ -67,11 +67,13 @@ static const gchar *const templates[MT_STMT_COUNT] = {
     " " NAME("dsn") ", " NAME("relay_name") ", " NAME("transport") ", relay_ip, delay, reply,"
     " revision, " NAME("orig_recipient") ", next_queue_id, session, " NAME("mailbox") ","
     " stored_action, forwarded_to, filter_rule FROM delivery_@ WHERE message=?1 ORDER BY id",
-  [MT_STMT_GET_ACCESS]
-  = "SELECT id, ts, " NAME("account") ", service, ip, country, " NAME("host") ", tls,"
-    " " NAME("method") ", " NAME("local_ip") ", session, last, ended, in_bytes, out_bytes, deleted,"
-    " expunged, trashed, " NAME("city") ", asn, client FROM access_@"
-    " WHERE key=?1 AND ended IS NULL ORDER BY ts",
+#define ACCESS_COLUMNS \
+  "SELECT id, ts, key, " NAME("account") ", service, ip, country, " NAME("host") ", tls," \
+  " " NAME("method") ", " NAME("local_ip") ", session, last, ended, in_bytes, out_bytes," \
+  " deleted, expunged, trashed, " NAME("city") ", asn, client FROM access_@ "
+  [MT_STMT_GET_ACCESS] = ACCESS_COLUMNS "WHERE key=?1 AND ended IS NULL ORDER BY ts",
+  [MT_STMT_GET_OPEN_ACCESSES]
+  = ACCESS_COLUMNS "WHERE ts>=?1 AND ended IS NULL ORDER BY ts LIMIT ?2",
   [MT_STMT_GET_FAILURES]
   = "SELECT id, ts, " NAME("account") ", service, ip, country, " NAME("host") ","
     " " NAME("reason") ", attempts, tls, " NAME("method") ", session, sources, " NAME("city") ","

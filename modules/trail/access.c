@@ -165,13 +165,26 @@ smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
   return ip ? mt_hash_mix(key, mt_hash(&trail->key, ip->b, 16)) : key;
 }
 
+static gboolean
+is_in_memory(const MtTrail *trail, const MtAccessRow *row)
+{
+  for (MtLink *link = mt_table_first(&trail->by_access, row->key); link; link = mt_table_next(link))
+    if (MT_OF_LINK(MtAccess, by_key, link)->id == row->id)
+      return TRUE;
+  return FALSE;
+}
+
 static void
 load_access(gpointer sink, const MtAccessRow *row)
 {
   MtTrail *trail = sink;
-  MtAccess *access = g_new0(MtAccess, 1);
-  MtArena *arena = &access->arena;
+  MtAccess *access;
+  MtArena *arena;
 
+  if (is_in_memory(trail, row))
+    return;
+  access = g_new0(MtAccess, 1);
+  arena = &access->arena;
   access->id = row->id;
   access->at = row->at;
   access->last_at = row->last_at;
@@ -197,6 +210,13 @@ load_access(gpointer sink, const MtAccessRow *row)
   mt_table_add(&trail->by_access, &access->by_key, row->key);
   MT_LRU_ADD(&trail->accesses, access);
   trail->counters.late++;
+}
+
+static void
+load_open_access(gpointer sink, const MtAccessRow *row)
+{
+  load_access(sink, row);
+  ((MtTrail *) sink)->counters.late--;
 }
 
 /* The youngest access under this key that is not known to have ended before @at. */
@@ -621,9 +641,13 @@ load_failure(gpointer sink, const MtFailureRow *row)
 void
 mt_access_load(MtTrail *trail)
 {
-  if (trail->start.horizon != MT_NO_TIME)
-    trail->backing->failures_since(trail->backing->self, trail->start.horizon - MT_HOUR_US,
-                                   load_failure, trail);
+  if (trail->start.horizon == MT_NO_TIME)
+    return;
+  trail->backing->failures_since(trail->backing->self, trail->start.horizon - MT_HOUR_US,
+                                 load_failure, trail);
+  /* An SMTP session's end is looked for in memory only: most have no login. */
+  trail->backing->open_accesses(trail->backing->self, trail->start.horizon - MT_DAY_US,
+                                MAX_ACCESSES / 2, load_open_access, trail);
 }
 
 static void

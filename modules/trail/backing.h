@@ -33,6 +33,9 @@ typedef struct
   void (*messages_by_parent)(gpointer self, gint64 parent_id, MtMessageFound found, gpointer sink);
   /* The open access with this key. */
   void (*access_by_key)(gpointer self, guint64 key, MtAccessFound found, gpointer sink);
+  /* Accesses that began at @since or later and have not ended, at most @max. */
+  void (*open_accesses)(gpointer self, MtTime since, guint max, MtAccessFound found,
+                        gpointer sink);
   /* Failed logins since @since, oldest first. */
   void (*failures_since)(gpointer self, MtTime since, MtFailureFound found, gpointer sink);
   /* All that waits. */

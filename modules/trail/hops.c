@@ -204,8 +204,8 @@ kind_of(const MtMessage *parent, const MtDelivery *delivery)
 /* The message that the reply names: on this host where the relay is ours, on any
  * where the Message-ID agrees. */
 static MtMessage *
-find_child(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id, MtTime delivered_at,
-           gboolean own)
+find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id,
+                     MtTime delivered_at, gboolean own)
 {
   for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
        link = mt_table_next(link))
@@ -219,6 +219,18 @@ find_child(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id, MtTim
         return message;
     }
   return NULL;
+}
+
+static MtMessage *
+find_child(MtTrail *trail, const MtMessage *parent, MtSpan queue_id, MtTime delivered_at,
+           gboolean own)
+{
+  MtMessage *child = find_child_in_memory(trail, parent, queue_id, delivered_at, own);
+
+  if (child || !mt_message_may_be_on_disk(trail, queue_id, delivered_at))
+    return child;
+  mt_message_look_up(trail, MT_NO_SPAN, queue_id);
+  return find_child_in_memory(trail, parent, queue_id, delivered_at, own);
 }
 
 void

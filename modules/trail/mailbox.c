@@ -79,7 +79,7 @@ is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event
 
   if (session.len && delivery->session)
     return mt_span_equal(text(message, delivery->session), session);
-  return delivery->status == MT_WORD_SENT && !(delivery->flags & MT_DELIVERY_HOP)
+  return delivery->status == MT_WORD_SENT && !delivery->next_queue_id
          && mt_span_equal_nocase(text(message, delivery->recipient),
                                  mt_event_text(event, MT_F_ACCOUNT));
 }

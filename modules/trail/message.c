@@ -428,6 +428,13 @@ may_be_on_disk(const MtTrail *trail, guint64 hash, const MtEvent *event, MtTime 
          || at < trail->start.horizon + HORIZON_US;
 }
 
+gboolean
+mt_message_may_be_on_disk(const MtTrail *trail, MtSpan queue_id, MtTime at)
+{
+  return may_be_gone(trail, mt_trail_hash(trail, queue_id))
+         || (trail->start.horizon != MT_NO_TIME && at < trail->start.horizon + HORIZON_US);
+}
+
 static MtSpan
 instance_of(const MtLine *line)
 {

@@ -237,6 +237,9 @@ MtMessage *mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeli
 /* mt_message_look_up: makes sure that what the disk has of this queue ID is in memory. */
 void mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id);
 
+/* mt_message_may_be_on_disk: is it worth a look, for a line of @at? */
+gboolean mt_message_may_be_on_disk(const MtTrail *trail, MtSpan queue_id, MtTime at);
+
 /* mt_messages_trim: lets the oldest clean records leave memory. */
 void mt_messages_trim(MtTrail *trail);
 

@@ -391,6 +391,11 @@ no_access(gpointer self, guint64 key, MtAccessFound found, gpointer sink)
 }
 
 static void
+no_accesses(gpointer self, MtTime since, guint max, MtAccessFound found, gpointer sink)
+{
+}
+
+static void
 no_failures(gpointer self, MtTime since, MtFailureFound found, gpointer sink)
 {
 }
@@ -401,4 +406,5 @@ no_pendings(gpointer self, MtPendingFound found, gpointer sink)
 }
 
 const MtTrailBacking mt_trail_backing_null
-  = { NULL, no_messages, no_messages_by_id, no_children, no_access, no_failures, no_pendings };
+  = { NULL, no_messages, no_messages_by_id, no_children, no_access, no_accesses, no_failures,
+      no_pendings };

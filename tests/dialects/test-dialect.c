@@ -278,5 +278,6 @@ main(int argc, char **argv)
   add_case(&fixture, name, "one-dialect-claims", test_one_dialect_claims);
   add_case(&fixture, name, "any-bytes", test_any_bytes);
   add_case(&fixture, name, "unknown-key-is-passed-over", test_unknown_key_is_passed_over);
+  g_free(name);
   return g_test_run();
 }

@@ -306,6 +306,8 @@ test_year_is_inferred(void)
   assert_stamp(&clock, "Dec 24 05:45:01", "2025-12-24T05:45:01.000000Z");
   mt_clock_init(&clock, NULL, at("2026-11-21T06:00:00Z"), 0);
   assert_stamp(&clock, "Feb 29 05:45:01", "2024-02-29T05:45:01.000000Z");
+  mt_clock_init(&clock, NULL, at("2026-11-21T06:00:00Z"), 0);
+  assert_stamp(&clock, "Nov 6 05:45:01", "2026-11-06T05:45:01.000000Z");
   mt_clock_init(&clock, NULL, at("2026-11-21T06:00:00Z"), 2019);
   assert_stamp(&clock, "Mar  3 05:45:01", "2019-03-03T05:45:01.000000Z");
 }
