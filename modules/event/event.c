@@ -122,7 +122,7 @@ mt_event_append_value(const MtEvent *event, MtField field, GString *to)
       append_real(to, value->real);
       break;
     case MT_TYPE_IP:
-      append_ip(to, &value->ip);
+      append_ip(to, &value->address.ip);
       break;
     case MT_TYPE_WORD:
       g_string_append(to, word_names[value->word]);

@@ -205,12 +205,19 @@ typedef enum
     MT_WORD_COUNT
 } MtWord;
 
+/* An address keeps the text it was logged as, too. */
+typedef struct
+{
+  MtIp ip;
+  MtSpan text;
+} MtLoggedIp;
+
 typedef union
 {
   MtSpan text;
   gint64 number;
   gdouble real;
-  MtIp ip;
+  MtLoggedIp address;
   MtWord word;
 } MtValue;
 
@@ -301,7 +308,7 @@ mt_event_set_ip(MtEvent *event, MtField field, MtSpan text)
 
   if (!mt_ip_parse(text, &ip))
     return FALSE;
-  mt_event_add(event, field)->ip = ip;
+  mt_event_add(event, field)->address = (MtLoggedIp){ ip, text };
   return TRUE;
 }
 
@@ -327,7 +334,14 @@ mt_event_word(const MtEvent *event, MtField field)
 static inline const MtIp *
 mt_event_ip(const MtEvent *event, MtField field)
 {
-  return mt_event_has(event, field) ? &event->value[field].ip : NULL;
+  return mt_event_has(event, field) ? &event->value[field].address.ip : NULL;
+}
+
+/* mt_event_ip_text: the address as it was logged. */
+static inline MtSpan
+mt_event_ip_text(const MtEvent *event, MtField field)
+{
+  return mt_event_has(event, field) ? event->value[field].address.text : MT_NO_SPAN;
 }
 
 /* mt_event_append_value: appends the field's value as text, not yet cleaned or

@@ -213,7 +213,7 @@ fill_message_texts(MtBatch *batch, const MtMessage *message, MtMessageRow *row)
   row->message_id = mt_batch_text(batch, text(message, message->message_id));
   row->sender = mt_batch_text(batch, text(message, message->sender));
   row->subject = mt_batch_text(batch, text(message, message->subject));
-  row->client_ip = batch_ip(batch, message->has_client_ip, &message->client_ip);
+  row->client_ip = mt_batch_text(batch, text(message, message->client_ip_text));
   row->client_name = mt_batch_text(batch, text(message, message->client_name));
   row->auth_user = mt_batch_text(batch, text(message, message->auth_user));
   row->auth_method = mt_batch_text(batch, text(message, message->auth_method));

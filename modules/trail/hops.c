@@ -110,21 +110,34 @@ mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind k
   return TRUE;
 }
 
-/* Could @parent have gone on as @child, by their times?  Clocks of two hosts, and
- * stamps of one second, may differ a little. */
+/* Stamps of one second on one host; the clocks of two. */
+static gint64
+tolerance_us(const MtMessage *a, const MtMessage *b)
+{
+  return mt_span_equal(text(a, a->host), text(b, b->host)) ? MT_TRAIL_GRACE_US : MT_MINUTE_US;
+}
+
+/* Could @parent have gone on as @child, by their times?  It is still queued while the
+ * child comes in: its queue ID's next life is another message. */
 static gboolean
 fits_parent(const MtMessage *parent, const MtMessage *child)
 {
-  return parent != child && parent->first_at <= child->first_at + MT_MINUTE_US
+  gint64 tolerance = tolerance_us(parent, child);
+
+  return parent != child && parent->first_at <= child->first_at + tolerance
          && (parent->dequeued_at == MT_NO_TIME
-             || parent->dequeued_at + MT_MINUTE_US >= child->first_at);
+             || parent->dequeued_at + tolerance >= child->first_at);
 }
 
+/* The child came in before we were told that it did, and had not left by then. */
 static gboolean
-fits_delivery(const MtMessage *child, MtTime delivered_at)
+fits_delivery(const MtMessage *parent, const MtMessage *child, MtTime delivered_at)
 {
-  return child->first_at <= delivered_at + MT_MINUTE_US
-         && child->first_at >= delivered_at - HOP_WINDOW_US;
+  gint64 tolerance = tolerance_us(parent, child);
+
+  return child->first_at <= delivered_at + tolerance
+         && child->first_at >= delivered_at - HOP_WINDOW_US
+         && (child->dequeued_at == MT_NO_TIME || child->dequeued_at + tolerance >= delivered_at);
 }
 
 /* The youngest message of this queue ID that can be the child's parent. */
@@ -207,6 +220,8 @@ static MtMessage *
 find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id,
                      MtTime delivered_at, gboolean own)
 {
+  MtMessage *best = NULL;
+
   for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
        link = mt_table_next(link))
     {
@@ -214,11 +229,12 @@ find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue
       gboolean here = mt_span_equal(text(message, message->host), text(parent, parent->host));
 
       if (message != parent && mt_span_equal(text(message, message->queue_id), queue_id)
-          && fits_delivery(message, delivered_at)
-          && ((own && here) || same_message_id(parent, message)))
-        return message;
+          && fits_delivery(parent, message, delivered_at)
+          && ((own && here) || same_message_id(parent, message))
+          && (!best || message->first_at > best->first_at))
+        best = message;
     }
-  return NULL;
+  return best;
 }
 
 static MtMessage *
@@ -297,7 +313,7 @@ join_waiting(MtTrail *trail, MtMessage *message, MtPending *pending)
   if (pending->kind == MT_PENDING_PARENT)
     return fits_parent(message, waiting)
            && mt_hops_link(trail, message, waiting, waiting->parent_kind);
-  return fits_delivery(message, line.time)
+  return fits_delivery(waiting, message, line.time)
          && mt_hops_link(trail, waiting, message, MT_PARENT_HOP);
 }
 
@@ -336,7 +352,7 @@ mt_hops_identified(MtTrail *trail, MtMessage *message)
           if (delivery->next_queue_id
               && mt_span_equal(text(other, delivery->next_queue_id),
                                text(message, message->queue_id))
-              && fits_delivery(message, delivery->last_at)
+              && fits_delivery(other, message, delivery->last_at)
               && mt_hops_link(trail, other, message, kind_of(other, delivery)))
             return;
         }

@@ -227,6 +227,7 @@ load_texts(MtMessage *message, const MtMessageRow *row)
   message->sender = put(message, row->sender);
   message->subject = put(message, row->subject);
   message->has_client_ip = row->client_ip.at && mt_ip_parse(row->client_ip, &message->client_ip);
+  message->client_ip_text = put(message, row->client_ip);
   message->client_name = put(message, row->client_name);
   message->auth_user = put(message, row->auth_user);
   message->auth_method = put(message, row->auth_method);
@@ -359,12 +360,11 @@ is_second(const MtMessage *message, const MtEvent *event)
     }
 }
 
-/* What other daemons say of a message may come behind its end. */
+/* What is only said about a message may come behind its end. */
 static gboolean
 may_follow_end(const MtEvent *event)
 {
-  return event->kind == MT_EVENT_VERDICT || event->kind == MT_EVENT_NOTIFICATION
-         || event->kind == MT_EVENT_NOTICE || event->kind == MT_EVENT_HEADER;
+  return event->kind == MT_EVENT_NOTICE;
 }
 
 /* How far the line's time lies from the message's life; -1: cannot be its line. */
@@ -443,22 +443,13 @@ instance_of(const MtLine *line)
   return slash ? mt_span(line->program.at, slash - line->program.at) : line->program;
 }
 
+/* Any line that moves a message may be the first that comes, even its last one; what
+ * is only said about it makes no record. */
 static gboolean
 begins_message(const MtEvent *event)
 {
-  switch (event->kind)
-    {
-    case MT_EVENT_NOTICE:
-    case MT_EVENT_NOTIFICATION:
-    case MT_EVENT_RELEASE:
-    case MT_EVENT_REQUEUE:
-    case MT_EVENT_DEQUEUE:
-    case MT_EVENT_TLS_ERROR:
-    case MT_EVENT_LIMIT:
-      return FALSE;
-    default:
-      return TRUE;
-    }
+  return event->kind != MT_EVENT_NOTICE && event->kind != MT_EVENT_TLS_ERROR
+         && event->kind != MT_EVENT_LIMIT;
 }
 
 static MtMessage *
@@ -501,6 +492,7 @@ extend_life(MtTrail *trail, MtMessage *message, MtTime at)
   if (at >= message->first_at)
     return;
   message->first_at = at;
+  mt_hops_created(trail, message);
   if (message->root_id == message->id)
     {
       message->root_at = at;
@@ -555,6 +547,9 @@ fold_client(MtTrail *trail, MtMessage *message, const MtEvent *event)
   if (ip)
     {
       message->client_ip = *ip;
+      message->client_ip_text
+        = put(message, mt_event_ip_text(event, name == MT_F_CLIENT_NAME ? MT_F_CLIENT_IP
+                                                                        : MT_F_ORIG_CLIENT_IP));
       message->has_client_ip = TRUE;
     }
   if (mt_event_has(event, name))
@@ -595,6 +590,9 @@ fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const Mt
   message->message_id = put(message, mt_event_text(event, MT_F_MESSAGE_ID));
   index_message_id(trail, message);
   mt_hops_identified(trail, message);
+  for (guint i = 0; i < message->n_deliveries; i++)
+    if (message->deliveries[i].status == MT_WORD_SENT)
+      mt_mailbox_delivered(trail, message, &message->deliveries[i]);
 }
 
 static void
@@ -761,8 +759,8 @@ static void
 fold_notification(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   MtSpan child_id = mt_event_text(event, MT_F_CHILD_QUEUE_ID);
-  MtEvent first = { .kind = MT_EVENT_HEADER };
-  MtMessage *child = find_message(trail, line, &first, child_id, TRUE);
+  MtEvent any = { .kind = MT_EVENT_HEADER };
+  MtMessage *child = find_message(trail, line, &any, child_id, TRUE);
 
   mt_hops_link(trail, message, child, MT_PARENT_BOUNCE);
   mt_message_touch(trail, child);

@@ -64,7 +64,8 @@ struct MtMessage
   gint64 size, nrcpt;
   gdouble spam_score;
   MtArena arena;
-  MtText host, instance, queue_id, message_id, sender, subject, client_name, auth_user;
+  MtText host, instance, queue_id, message_id, sender, subject, auth_user;
+  MtText client_name, client_ip_text;
   MtText auth_method, service, parent_queue_id, spam_action, virus, spf, dkim, dmarc;
   gint32 day, stored_day, port;
   guint32 flags; /* MT_MESSAGE_* */
