@@ -9,6 +9,8 @@ free_example(gpointer data)
   SpecExample *example = data;
 
   g_string_free(example->line, TRUE);
+  if (example->before)
+    g_ptr_array_free(example->before, TRUE);
   g_free(example->expected);
   g_free(example);
 }
@@ -36,7 +38,7 @@ unescape(const gchar *text)
 GPtrArray *
 spec_read(const gchar *path, GError **error)
 {
-  GPtrArray *examples;
+  GPtrArray *examples, *before = NULL;
   gchar *text, **lines;
 
   if (!g_file_get_contents(path, &text, NULL, error))
@@ -45,12 +47,20 @@ spec_read(const gchar *path, GError **error)
   lines = g_strsplit(text, "\n", -1);
   for (gint i = 0; lines[i]; i++)
     {
-      if (g_str_has_prefix(lines[i], "> ") || g_str_has_prefix(lines[i], ">\\ "))
+      if (g_str_has_prefix(lines[i], ">+ "))
+        {
+          if (!before)
+            before = g_ptr_array_new_with_free_func(g_free);
+          g_ptr_array_add(before, g_strdup(lines[i] + 3));
+        }
+      else if (g_str_has_prefix(lines[i], "> ") || g_str_has_prefix(lines[i], ">\\ "))
         {
           SpecExample *example = g_new0(SpecExample, 1);
 
           example->number = i + 1;
           example->line = lines[i][1] == ' ' ? g_string_new(lines[i] + 2) : unescape(lines[i] + 3);
+          example->before = before;
+          before = NULL;
           g_ptr_array_add(examples, example);
         }
       else if (g_str_has_prefix(lines[i], "= ") && examples->len)

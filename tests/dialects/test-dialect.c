@@ -22,16 +22,28 @@ typedef struct
   const SpecExample *example;
 } Case;
 
+/* Each example is a stream of its own, behind the header lines that it wants. */
 static void
-parse_bytes(const gchar *at, gsize len, MtEvent *event)
+parse_behind(const GPtrArray *before, const gchar *at, gsize len, MtLine *line, MtEvent *event)
 {
   static MtParser parser; /* all of it is zero at first: no program is known */
+  MtStream stream;
   MtClock clock;
-  MtLine line;
 
   mt_clock_init(&clock, NULL, G_GINT64_CONSTANT(1796000000000000), 0);
-  mt_line_scan(mt_span(at, len), &clock, &line);
-  mt_parser_parse(&parser, &line, event);
+  mt_stream_init(&stream, &clock, NULL, MT_NO_SPAN);
+  for (guint i = 0; before && i < before->len; i++)
+    mt_stream_head(&stream, mt_span_of_string(g_ptr_array_index(before, i)), line);
+  mt_stream_head(&stream, mt_span(at, len), line);
+  mt_parser_parse(&parser, line, event);
+}
+
+static void
+parse_bytes(const SpecExample *example, const gchar *at, gsize len, MtEvent *event)
+{
+  MtLine line;
+
+  parse_behind(example->before, at, len, &line, event);
 }
 
 static void
@@ -47,7 +59,7 @@ test_example(gconstpointer data)
       g_test_fail();
       return;
     }
-  parse_bytes(this->example->line->str, this->example->line->len, &event);
+  parse_bytes(this->example, this->example->line->str, this->example->line->len, &event);
   text = spec_event_text(&event);
   if (!g_str_equal(text, this->example->expected))
     g_test_message("%s:%d:\n   line %s\n   want %s\n    got %s", this->fixture->path,
@@ -74,7 +86,7 @@ is_hit(const Fixture *fixture, const MtRule *rule)
       const SpecExample *example = g_ptr_array_index(fixture->examples, i);
       MtEvent event;
 
-      parse_bytes(example->line->str, example->line->len, &event);
+      parse_bytes(example, example->line->str, example->line->len, &event);
       if (event.rule && same_rule(event.rule, rule))
         return TRUE;
     }
@@ -125,11 +137,10 @@ test_one_dialect_claims(gconstpointer data)
     {
       const SpecExample *example = g_ptr_array_index(fixture->examples, i);
       gint claims = 0;
-      MtClock clock;
+      MtEvent event;
       MtLine line;
 
-      mt_clock_init(&clock, NULL, 0, 2026);
-      mt_line_scan(mt_span(example->line->str, example->line->len), &clock, &line);
+      parse_behind(example->before, example->line->str, example->line->len, &line, &event);
       for (gint d = 0; mt_dialects[d]; d++)
         {
           MtClaim claim = { mt_dialects[d], MT_CLAIM_NONE, NULL };
@@ -157,13 +168,13 @@ test_any_bytes(gconstpointer data)
         {
           gchar *copy = g_memdup2(example->line->str, MAX(len, 1));
 
-          parse_bytes(copy, len, &event);
+          parse_bytes(example, copy, len, &event);
           if (len)
             {
               copy[len - 1] ^= 0x85;
-              parse_bytes(copy, len, &event);
+              parse_bytes(example, copy, len, &event);
               copy[len - 1] = '\0';
-              parse_bytes(copy, len, &event);
+              parse_bytes(example, copy, len, &event);
             }
           g_free(copy);
         }
@@ -182,13 +193,13 @@ test_unknown_key_is_passed_over(gconstpointer data)
       MtEvent before, after;
       GString *longer;
 
-      parse_bytes(example->line->str, example->line->len, &before);
+      parse_bytes(example, example->line->str, example->line->len, &before);
       if (!before.rule || !((const MtRule *) before.rule)->keys
           || mt_event_has(&before, MT_F_REPLY) || mt_event_has(&before, MT_F_AUTH_USER))
         continue; /* free text, and names that may hold anything, go on to the end */
       longer = g_string_new_len(example->line->str, example->line->len);
       g_string_append(longer, ", newkey=value");
-      parse_bytes(longer->str, longer->len, &after);
+      parse_bytes(example, longer->str, longer->len, &after);
       g_assert_cmpint(before.kind, ==, after.kind);
       g_assert_true(before.has[0] == after.has[0] && before.has[1] == after.has[1]);
       g_string_free(longer, TRUE);
@@ -221,7 +232,7 @@ update(const gchar *path)
       if (next >= examples->len || (example = g_ptr_array_index(examples, next))->number != i + 1)
         continue;
       next++;
-      parse_bytes(example->line->str, example->line->len, &event);
+      parse_bytes(example, example->line->str, example->line->len, &event);
       is = spec_event_text(&event);
       g_string_append_printf(out, "= %s\n", is);
       g_free(is);
