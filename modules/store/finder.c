@@ -72,25 +72,25 @@ read_message(sqlite3_stmt *stmt, MtMessageRow *row)
   row->day = row->stored_day = mt_time_day(row->root_at);
 }
 
-/* Place times 256 plus length, see writer.c; or the text itself. */
-static MtSpan
-part_of_reply(sqlite3_stmt *stmt, gint *at, MtSpan reply)
-{
-  gint64 place;
-
-  if (sqlite3_column_type(stmt, *at) != SQLITE_INTEGER)
-    return column(stmt, at);
-  place = number(stmt, at, 0);
-  if (place < 0 || (gsize) (place / 256 + place % 256) > reply.len)
-    return MT_NO_SPAN;
-  return mt_span(reply.at + place / 256, place % 256);
-}
-
 /* Spans of several rows must outlive the step: texts are kept in @texts. */
 static MtSpan
 keep(GStringChunk *texts, MtSpan text)
 {
   return text.at ? mt_span(g_string_chunk_insert_len(texts, text.at, text.len), text.len) : text;
+}
+
+/* Place times 256 plus length, see writer.c; or the text itself. */
+static MtSpan
+part_of_reply(sqlite3_stmt *stmt, gint *at, MtSpan reply, GStringChunk *texts)
+{
+  gint64 place;
+
+  if (sqlite3_column_type(stmt, *at) != SQLITE_INTEGER)
+    return keep(texts, column(stmt, at));
+  place = number(stmt, at, 0);
+  if (!reply.at || place < 0 || (gsize) (place / 256 + place % 256) > reply.len)
+    return MT_NO_SPAN;
+  return mt_span(reply.at + place / 256, place % 256);
 }
 
 static void
@@ -118,13 +118,8 @@ read_delivery(sqlite3_stmt *stmt, GStringChunk *texts, MtDeliveryRow *row)
   row->reply = keep(texts, column(stmt, &at));
   row->revision = number(stmt, &at, 0);
   row->orig_recipient = keep(texts, column(stmt, &at));
-  row->next_queue_id = part_of_reply(stmt, &at, row->reply);
-  if (row->next_queue_id.at < row->reply.at
-      || row->next_queue_id.at > row->reply.at + row->reply.len)
-    row->next_queue_id = keep(texts, row->next_queue_id);
-  row->session = part_of_reply(stmt, &at, row->reply);
-  if (row->session.at < row->reply.at || row->session.at > row->reply.at + row->reply.len)
-    row->session = keep(texts, row->session);
+  row->next_queue_id = part_of_reply(stmt, &at, row->reply, texts);
+  row->session = part_of_reply(stmt, &at, row->reply, texts);
   row->mailbox = keep(texts, column(stmt, &at));
   row->stored_action = number(stmt, &at, MT_WORD_NONE);
   row->forwarded_to = keep(texts, column(stmt, &at));
