@@ -28,6 +28,9 @@ def answer(command, directory):
 
 def main():
     results, number = [], 0
+    if os.environ.get("HAVE_MAXMINDDB") == "no":
+        print("1..0 # SKIP the answers hold countries: built without libmaxminddb")
+        return
     with tempfile.TemporaryDirectory() as directory:
         store(directory)
         for name in documents:
