@@ -9,6 +9,19 @@
 #include "store/segment.h"
 #include "store/store.h"
 
+/* Statements on the tables that are there once, made when first wanted. */
+typedef enum
+{
+  MT_ONCE_PUT_COUNTRY,
+  MT_ONCE_PUT_ACTIVITY,
+  MT_ONCE_PUT_PENDING,
+  MT_ONCE_DROP_PENDING,
+  MT_ONCE_PUT_MAIL_CHANGE,
+  MT_ONCE_PUT_PAIR,
+  MT_ONCE_GET_PAIR,
+  MT_ONCE_COUNT
+} MtOnce;
+
 struct MtStore
 {
   const MtStoreSettings *settings;
@@ -18,6 +31,7 @@ struct MtStore
   MtHashKey key;
   MtSegments segments;
   MtGuard *guard;
+  sqlite3_stmt *once[MT_ONCE_COUNT];
   MtTrailStart start; /* as of the last commit */
   gint64 alert_id;
   gint64 data_version;
@@ -33,6 +47,9 @@ gboolean mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries);
 gboolean mt_writer_put_alerts(MtStore *store, const GArray *alerts, gboolean emit);
 gboolean mt_writer_put_pairs(MtStore *store, const GArray *pairs);
 gboolean mt_writer_put_counters(MtStore *store);
+
+/* mt_writer_once: NULL where it cannot be made: the connection says why. */
+sqlite3_stmt *mt_writer_once(MtStore *store, MtOnce which);
 
 /* finder.c: the trail's backing. */
 MtTrailBacking mt_finder_backing(MtStore *store);

@@ -188,6 +188,8 @@ open_all(MtStore *store, GError **error)
 static void
 close_all(MtStore *store)
 {
+  for (gint i = 0; i < MT_ONCE_COUNT; i++)
+    g_clear_pointer(&store->once[i], sqlite3_finalize);
   mt_segments_clear(&store->segments);
   g_clear_pointer(&store->guard, mt_guard_free);
   if (store->db)
@@ -450,11 +452,16 @@ mt_store_accounts(MtStore *store, MtTextFound found, gpointer sink)
 MtTime
 mt_store_pair_seen(gpointer self, guint64 key)
 {
-  MtStore *store = self;
-  gchar sql[80];
+  sqlite3_stmt *stmt = mt_writer_once(self, MT_ONCE_GET_PAIR);
+  MtTime at = MT_NO_TIME;
 
-  g_snprintf(sql, sizeof sql, "SELECT ts FROM pair WHERE key=%" G_GINT64_FORMAT, (gint64) key);
-  return mt_sql_integer(store->db, sql, MT_NO_TIME);
+  if (!stmt)
+    return at;
+  sqlite3_bind_int64(stmt, 1, (gint64) key);
+  if (sqlite3_step(stmt) == SQLITE_ROW)
+    at = sqlite3_column_int64(stmt, 0);
+  sqlite3_reset(stmt);
+  return at;
 }
 
 static void

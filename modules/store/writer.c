@@ -3,6 +3,34 @@
 
 #include <math.h>
 
+static const gchar *const once_sql[MT_ONCE_COUNT] = {
+  [MT_ONCE_PUT_COUNTRY] = "INSERT OR IGNORE INTO country VALUES(?1, ?2)",
+  [MT_ONCE_PUT_ACTIVITY]
+  = "INSERT INTO activity VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT DO UPDATE SET"
+    " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
+    " failed=failed+excluded.failed, received=received+excluded.received,"
+    " rejected=rejected+excluded.rejected, bytes_sent=bytes_sent+excluded.bytes_sent,"
+    " bytes_received=bytes_received+excluded.bytes_received, logins=logins+excluded.logins,"
+    " failed_logins=failed_logins+excluded.failed_logins",
+  [MT_ONCE_PUT_PENDING] = "INSERT OR REPLACE INTO pending VALUES(?1,?2,?3,?4,?5)",
+  [MT_ONCE_DROP_PENDING] = "DELETE FROM pending WHERE id=?1",
+  [MT_ONCE_PUT_MAIL_CHANGE] = "INSERT INTO mail_change(mail, ts) VALUES(?1, ?2)",
+  [MT_ONCE_PUT_PAIR]
+  = "INSERT INTO pair VALUES(?1, ?2) ON CONFLICT DO UPDATE SET ts=max(ts, excluded.ts)",
+  [MT_ONCE_GET_PAIR] = "SELECT ts FROM pair WHERE key=?1",
+};
+
+sqlite3_stmt *
+mt_writer_once(MtStore *store, MtOnce which)
+{
+  if (!store->once[which]
+      && sqlite3_prepare_v3(store->db, once_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
+                            &store->once[which], NULL)
+           != SQLITE_OK)
+    store->once[which] = NULL;
+  return store->once[which];
+}
+
 /* Columns are bound one behind the other; a failure is remembered. */
 typedef struct
 {
@@ -217,18 +245,15 @@ static gboolean
 put_country(MtStore *store, const MtCountry code, MtSpan country_name)
 {
   sqlite3_stmt *stmt;
-  gboolean ok;
 
   if (!code[0] || !country_name.len)
     return TRUE;
-  if (sqlite3_prepare_v2(store->db, "INSERT OR IGNORE INTO country VALUES(?1, ?2)", -1, &stmt, NULL)
-      != SQLITE_OK)
+  stmt = mt_writer_once(store, MT_ONCE_PUT_COUNTRY);
+  if (!stmt)
     return FALSE;
   sqlite3_bind_text(stmt, 1, code, -1, SQLITE_STATIC);
   mt_sql_bind(stmt, 2, country_name);
-  ok = mt_sql_run(stmt);
-  sqlite3_finalize(stmt);
-  return ok;
+  return mt_sql_run(stmt);
 }
 
 static gboolean
@@ -376,20 +401,9 @@ put_connection(Binder *b, MtStore *store, const MtConnectionRow *row)
 static gboolean
 put_activities(MtStore *store, const GArray *rows)
 {
-  static const gchar sql[]
-    = "INSERT INTO activity VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT DO UPDATE SET"
-      " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
-      " failed=failed+excluded.failed, received=received+excluded.received,"
-      " rejected=rejected+excluded.rejected, bytes_sent=bytes_sent+excluded.bytes_sent,"
-      " bytes_received=bytes_received+excluded.bytes_received, logins=logins+excluded.logins,"
-      " failed_logins=failed_logins+excluded.failed_logins";
-  Binder b = { .store = store };
-  gboolean ok = TRUE;
+  Binder b = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_ACTIVITY) };
+  gboolean ok = b.stmt != NULL;
 
-  if (rows->len == 0)
-    return TRUE;
-  if (sqlite3_prepare_v2(store->db, sql, -1, &b.stmt, NULL) != SQLITE_OK)
-    return FALSE;
   for (guint i = 0; i < rows->len && ok; i++)
     {
       const MtActivityRow *row = &g_array_index(rows, MtActivityRow, i);
@@ -402,23 +416,16 @@ put_activities(MtStore *store, const GArray *rows)
 #undef X
       ok = end_row(&b);
     }
-  sqlite3_finalize(b.stmt);
   return ok;
 }
 
 static gboolean
 put_pendings(MtStore *store, const GArray *rows)
 {
-  Binder put = { .store = store }, drop = { .store = store };
-  gboolean ok = TRUE;
+  Binder put = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_PENDING) };
+  Binder drop = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_DROP_PENDING) };
+  gboolean ok = put.stmt && drop.stmt;
 
-  if (rows->len == 0)
-    return TRUE;
-  ok = sqlite3_prepare_v2(store->db, "INSERT OR REPLACE INTO pending VALUES(?1,?2,?3,?4,?5)", -1,
-                          &put.stmt, NULL)
-         == SQLITE_OK
-       && sqlite3_prepare_v2(store->db, "DELETE FROM pending WHERE id=?1", -1, &drop.stmt, NULL)
-            == SQLITE_OK;
   for (guint i = 0; i < rows->len && ok; i++)
     {
       const MtPendingRow *row = &g_array_index(rows, MtPendingRow, i);
@@ -435,8 +442,6 @@ put_pendings(MtStore *store, const GArray *rows)
         }
       ok = end_row(b);
     }
-  sqlite3_finalize(put.stmt);
-  sqlite3_finalize(drop.stmt);
   return ok;
 }
 
@@ -491,13 +496,9 @@ has_ended(const MtDeliveryRow *row)
 gboolean
 mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries)
 {
-  sqlite3_stmt *stmt;
-  gboolean ok = TRUE;
+  sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_MAIL_CHANGE);
+  gboolean ok = stmt != NULL;
 
-  if (sqlite3_prepare_v2(store->db, "INSERT INTO mail_change(mail, ts) VALUES(?1, ?2)", -1, &stmt,
-                         NULL)
-      != SQLITE_OK)
-    return FALSE;
   for (guint i = 0; i < deliveries->len && ok; i++)
     {
       const MtDeliveryRow *row = &g_array_index(deliveries, MtDeliveryRow, i);
@@ -508,7 +509,6 @@ mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries)
       sqlite3_bind_int64(stmt, 2, row->mail_at);
       ok = mt_sql_run(stmt);
     }
-  sqlite3_finalize(stmt);
   return ok;
 }
 
@@ -554,17 +554,18 @@ mt_writer_put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
 gboolean
 mt_writer_put_pairs(MtStore *store, const GArray *pairs)
 {
-  for (guint i = 0; i < pairs->len; i++)
+  sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_PAIR);
+  gboolean ok = stmt != NULL;
+
+  for (guint i = 0; i < pairs->len && ok; i++)
     {
       const MtPairSeen *pair = &g_array_index(pairs, MtPairSeen, i);
 
-      if (!mt_sql_execf(store->db,
-                        "INSERT INTO pair VALUES(%lld, %lld) ON CONFLICT DO UPDATE SET"
-                        " ts=max(ts, excluded.ts)",
-                        (gint64) pair->key, pair->at))
-        return FALSE;
+      sqlite3_bind_int64(stmt, 1, (gint64) pair->key);
+      sqlite3_bind_int64(stmt, 2, pair->at);
+      ok = mt_sql_run(stmt);
     }
-  return TRUE;
+  return ok;
 }
 
 gboolean
