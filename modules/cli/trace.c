@@ -51,6 +51,9 @@ ids_of(Trace *trace, const gchar *sql, const gchar *first, const gchar *second)
   return (gchar **) g_ptr_array_free(ids, FALSE);
 }
 
+static const gchar children_sql[]
+  = "SELECT id FROM messages WHERE parent_id=CAST(? AS INTEGER) ORDER BY ts";
+
 /* The message that it all began with: a bounce leads to what bounced. */
 static gchar *
 top_of(Trace *trace, const gchar *id)
@@ -79,76 +82,133 @@ top_of(Trace *trace, const gchar *id)
 
 /* ---- for people ---------------------------------------------------------------------------- */
 
+/* Appends each column that is there by its format, "%s" standing for it. */
 static void
-print_field(GString *line, const MtRows *rows, guint column, const gchar *format)
+append_fields(GString *line, const MtRows *rows, const gchar *const *formats)
 {
-  const gchar *at = strstr(format, "%s");
-
-  if (mt_rows_type(rows, column) == MT_COLUMN_NULL)
-    return;
-  g_string_append_len(line, format, at - format);
-  mt_text_append_terminal(line, mt_rows_text(rows, column));
-  g_string_append(line, at + 2);
-}
-
-static const gchar message_sql[]
-  = "SELECT queue_id, host, time, sender, size, client_name, client_ip, auth_user, service,"
-    " message_id, subject, state, parent_kind FROM messages WHERE id=CAST(? AS INTEGER)";
-
-static void
-print_message(Trace *trace, const gchar *id, gint depth)
-{
-  static const gchar *const formats[]
-    = { "%s",         "  on %s",    "  %s",    "  from <%s>",      "  %s bytes",  "  client %s",
-        " [%s]", "  login %s", "  by %s", "  message-id %s", "  subject %s", "  %s", "  (%s)" };
-  MtRows *rows = ask(trace, message_sql, id, NULL);
-  GString *line = g_string_new(NULL);
-
-  if (next(trace, rows))
+  for (guint i = 0; formats[i]; i++)
     {
-      for (guint i = 0; i < G_N_ELEMENTS(formats); i++)
-        print_field(line, rows, i, formats[i]);
-      printf("%*s%s\n", depth * 2, "", line->str);
+      const gchar *at = strstr(formats[i], "%s");
+
+      if (mt_rows_type(rows, i) == MT_COLUMN_NULL)
+        continue;
+      g_string_append_len(line, formats[i], at - formats[i]);
+      mt_text_append_terminal(line, mt_rows_text(rows, i));
+      g_string_append(line, at + 2);
     }
-  g_string_free(line, TRUE);
-  mt_rows_free(rows);
 }
 
-static const gchar deliveries_sql[]
-  = "SELECT recipient, orig_recipient, status, time, attempts, delay, relay_name, relay_ip, mailbox,"
-    " dsn, reply FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts";
-
+/* One line for each row that has something to say. */
 static void
-print_deliveries(Trace *trace, const gchar *id, gint depth)
+print_rows(Trace *trace, const gchar *sql, const gchar *const *params, gint indent,
+           const gchar *const *formats)
 {
-  static const gchar *const formats[]
-    = { "to <%s>",      "  for <%s>", "  %s",           "  %s", "  %s attempts", "  after %s s",
-        "  via %s", " [%s]",     "  into %s", "  %s",       "  %s" };
-  MtRows *rows = ask(trace, deliveries_sql, id, NULL);
+  MtRows *rows = trace->error ? NULL : mt_query_run(trace->query, sql, params, &trace->error);
   GString *line = g_string_new(NULL);
 
   while (next(trace, rows))
     {
       g_string_truncate(line, 0);
-      for (guint i = 0; i < G_N_ELEMENTS(formats); i++)
-        print_field(line, rows, i, formats[i]);
-      printf("%*s%s\n", depth * 2 + 2, "", line->str);
+      append_fields(line, rows, formats);
+      if (line->len)
+        printf("%*s%s\n", indent, "", g_strchug(line->str));
     }
   g_string_free(line, TRUE);
   mt_rows_free(rows);
 }
 
 static void
+print_message(Trace *trace, const gchar *id, gint indent)
+{
+  const gchar *const params[] = { id, NULL };
+  static const gchar *const head[]
+    = { "%s ", "%s", " on %s", "  %s", "  from <%s>", ", %s bytes", ", %s recipients", "  %s",
+        NULL };
+  static const gchar *const client[]
+    = { "client %s", "[%s]", ", %s", " (%s)", "  login %s", " (%s)", "  by %s", ", port %s", NULL };
+  static const gchar *const content[] = { "message-id %s", "  subject %s", NULL };
+  static const gchar *const verdict[]
+    = { "spam %s", "  score %s", "  virus %s", "  spf %s", "  dkim %s", "  dmarc %s", NULL };
+
+  print_rows(trace,
+             "SELECT parent_kind, queue_id, host, time, sender, size, iif(nrcpt>1, nrcpt, NULL),"
+             " iif(incomplete, state||', incomplete', state) FROM messages"
+             " WHERE id=CAST(? AS INTEGER)",
+             params, indent, head);
+  print_rows(trace,
+             "SELECT iif(client_ip IS NULL, client_name, coalesce(client_name||' ', '')), client_ip,"
+             " country_name, country, auth_user, auth_method, service,"
+             " port FROM messages WHERE id=CAST(? AS INTEGER)",
+             params, indent + 2, client);
+  print_rows(trace, "SELECT message_id, subject FROM messages WHERE id=CAST(? AS INTEGER)", params,
+             indent + 2, content);
+  print_rows(trace,
+             "SELECT spam_action, spam_score, virus, spf, dkim, dmarc FROM messages"
+             " WHERE id=CAST(? AS INTEGER)",
+             params, indent + 2, verdict);
+}
+
+static const gchar mailbox_sql[]
+  = "SELECT e.time, e.action, e.mailbox, e.target, e.uid, e.session FROM mailbox_events e"
+    " WHERE e.message_id=(SELECT message_id FROM messages WHERE id=CAST(?1 AS INTEGER))"
+    " AND lower(e.account)=lower(?2) ORDER BY e.ts";
+
+static void
+print_mailbox(Trace *trace, const gchar *id, const gchar *recipient, gint indent)
+{
+  const gchar *const params[] = { id, recipient, NULL };
+  static const gchar *const formats[]
+    = { "%s", "  mailbox: %s", "  %s", " -> %s", "  uid %s", "  session %s", NULL };
+
+  print_rows(trace, mailbox_sql, params, indent, formats);
+}
+
+static const gchar attempts_sql[]
+  = "SELECT time, delay, relay_name, relay_ip, dsn, reply FROM attempts"
+    " WHERE message=CAST(?1 AS INTEGER) AND delivery=CAST(?2 AS INTEGER) ORDER BY ts";
+
+static const gchar deliveries_sql[]
+  = "SELECT recipient, orig_recipient, outcome, iif(outcome IS NULL, status, NULL),"
+    " iif(attempts>1, attempts, NULL), time, delay, relay_name, relay_ip, mailbox, forwarded_to,"
+    " iif(auto_reply, 'sent', NULL), filter_rule, dsn, reply FROM deliveries"
+    " WHERE id=CAST(?1 AS INTEGER) AND message=CAST(?2 AS INTEGER)";
+
+static void
+print_delivery(Trace *trace, const gchar *id, const gchar *delivery, gint indent)
+{
+  const gchar *const params[] = { delivery, id, NULL };
+  const gchar *const reversed[] = { id, delivery, NULL };
+  static const gchar *const formats[]
+    = { "to <%s>", " for <%s>", "  %s", "  %s on", "  %s attempts", "  %s", " after %s s", "  via %s",
+        " [%s]", "  into %s", "  forwarded to %s", "  vacation reply %s", "  by rule %s", "  %s",
+        " %s", NULL };
+  static const gchar *const attempt[]
+    = { "%s  put off", " after %s s", "  via %s", " [%s]", "  %s", " %s", NULL };
+  gchar **recipients = ids_of(trace, "SELECT recipient FROM deliveries WHERE id=CAST(?1 AS INTEGER)"
+                                     " AND message=CAST(?2 AS INTEGER)",
+                              delivery, id);
+
+  print_rows(trace, deliveries_sql, params, indent, formats);
+  print_rows(trace, attempts_sql, reversed, indent + 2, attempt);
+  if (recipients[0])
+    print_mailbox(trace, id, recipients[0], indent + 2);
+  g_strfreev(recipients);
+}
+
+static void
 print_tree(Trace *trace, const gchar *id, gint depth)
 {
-  gchar **children;
+  gchar **deliveries, **children;
 
-  print_message(trace, id, depth);
-  print_deliveries(trace, id, depth);
+  print_message(trace, id, depth * 2);
+  deliveries = ids_of(trace, "SELECT id FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts",
+                      id, NULL);
+  for (guint i = 0; deliveries[i]; i++)
+    print_delivery(trace, id, deliveries[i], depth * 2 + 2);
+  g_strfreev(deliveries);
   if (depth >= MAX_DEPTH)
     return;
-  children = ids_of(trace, "SELECT id FROM messages WHERE parent_id=CAST(? AS INTEGER) ORDER BY ts",
-                    id, NULL);
+  children = ids_of(trace, children_sql, id, NULL);
   for (guint i = 0; children[i]; i++)
     print_tree(trace, children[i], depth + 1);
   g_strfreev(children);
@@ -176,29 +236,63 @@ append_object(GString *json, const MtRows *rows)
     }
 }
 
+/* "name":[{...},{...}] */
 static void
-append_tree(Trace *trace, const gchar *id, gint depth, GString *json)
+append_list(Trace *trace, const gchar *name, const gchar *sql, const gchar *first,
+            const gchar *second, GString *json)
 {
-  MtRows *rows = ask(trace, "SELECT * FROM messages WHERE id=CAST(? AS INTEGER)", id, NULL);
-  gchar **children;
+  MtRows *rows = ask(trace, sql, first, second);
   const gchar *comma = "";
 
-  g_string_append_c(json, '{');
-  if (next(trace, rows))
-    append_object(json, rows);
-  mt_rows_free(rows);
-  g_string_append(json, ",\"deliveries\":[");
-  rows = ask(trace, "SELECT * FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts", id, NULL);
+  g_string_append_printf(json, ",\"%s\":[", name);
   for (; next(trace, rows); comma = ",")
     {
       g_string_append_printf(json, "%s{", comma);
       append_object(json, rows);
       g_string_append_c(json, '}');
     }
+  g_string_append_c(json, ']');
   mt_rows_free(rows);
-  g_string_append(json, "],\"children\":[");
-  children = ids_of(trace, "SELECT id FROM messages WHERE parent_id=CAST(? AS INTEGER) ORDER BY ts",
-                    id, NULL);
+}
+
+static void
+append_deliveries(Trace *trace, const gchar *id, GString *json)
+{
+  MtRows *rows = ask(trace, "SELECT * FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts",
+                     id, NULL);
+  const gchar *comma = "";
+
+  g_string_append(json, ",\"deliveries\":[");
+  for (; next(trace, rows); comma = ",")
+    {
+      gchar *delivery = dup_column(rows, mt_rows_column(rows, "id"));
+      gchar *recipient = dup_column(rows, mt_rows_column(rows, "recipient"));
+
+      g_string_append_printf(json, "%s{", comma);
+      append_object(json, rows);
+      append_list(trace, "put_off", attempts_sql, id, delivery, json);
+      append_list(trace, "mailbox_events", mailbox_sql, id, recipient, json);
+      g_string_append_c(json, '}');
+      g_free(delivery);
+      g_free(recipient);
+    }
+  g_string_append_c(json, ']');
+  mt_rows_free(rows);
+}
+
+static void
+append_tree(Trace *trace, const gchar *id, gint depth, GString *json)
+{
+  MtRows *rows = ask(trace, "SELECT * FROM messages WHERE id=CAST(? AS INTEGER)", id, NULL);
+  gchar **children;
+
+  g_string_append_c(json, '{');
+  if (next(trace, rows))
+    append_object(json, rows);
+  mt_rows_free(rows);
+  append_deliveries(trace, id, json);
+  g_string_append(json, ",\"children\":[");
+  children = ids_of(trace, children_sql, id, NULL);
   for (guint i = 0; children[i] && depth < MAX_DEPTH; i++)
     {
       g_string_append(json, i ? "," : "");
@@ -236,8 +330,7 @@ print_csv_tree(Trace *trace, const gchar *id, gint depth, gboolean *headed)
   while (next(trace, rows))
     cli_print_csv(rows);
   mt_rows_free(rows);
-  children = ids_of(trace, "SELECT id FROM messages WHERE parent_id=CAST(? AS INTEGER) ORDER BY ts",
-                    id, NULL);
+  children = ids_of(trace, children_sql, id, NULL);
   for (guint i = 0; children[i] && depth < MAX_DEPTH; i++)
     print_csv_tree(trace, children[i], depth + 1, headed);
   g_strfreev(children);

@@ -41,6 +41,8 @@ static const gchar segment_tables[]
     " dsn INT, relay_name INT, transport INT, relay_ip TEXT, delay INT, reason INT, reply TEXT,"
     " revision INT, orig_recipient INT, next_queue_id, session, mailbox INT, stored_action INT,"
     " forwarded_to TEXT, filter_rule TEXT);"
+    "CREATE TABLE attempt_@(message INT, delivery INT, ts INT, relay_name INT, relay_ip TEXT,"
+    " dsn INT, delay INT, reason INT, reply TEXT);"
     "CREATE TABLE access_@(id INTEGER PRIMARY KEY, ts INT, key INT, account INT, service INT,"
     " ip TEXT, country TEXT, host INT, tls INT, method INT, local_ip INT, session TEXT, last INT,"
     " ended INT, in_bytes INT, out_bytes INT, deleted INT, expunged INT, trashed INT, city INT,"
@@ -71,6 +73,7 @@ static const gchar segment_indexes[]
     "CREATE INDEX delivery_@_sender ON delivery_@(sender, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_recipient ON delivery_@(recipient, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_outcome ON delivery_@(outcome, ts) WHERE outcome>1;"
+    "CREATE INDEX attempt_@_message ON attempt_@(message);"
     "CREATE INDEX access_@_ts ON access_@(ts);"
     "CREATE INDEX access_@_account ON access_@(account, ts);"
     "CREATE INDEX access_@_ip ON access_@(ip, ts);"
@@ -86,8 +89,8 @@ static const gchar segment_indexes[]
     "CREATE INDEX incident_@_ts ON incident_@(ts);";
 
 static const gchar *const segment_table_names[]
-  = { "message", "delivery", "access",   "failure",    "reject",
-      "mailbox", "incident", "connection", "name" };
+  = { "message", "delivery", "attempt",  "access",     "failure",
+      "reject",  "mailbox",  "incident", "connection", "name" };
 
 gchar *
 mt_schema_fill(const gchar *template, gint segment)
@@ -203,12 +206,15 @@ static const View views[] = {
     " " NAME("m.instance") " AS instance, m.queue_id AS queue_id, m.message_id AS message_id,"
     " " NAME("m.sender") " AS sender, m.size AS size, m.nrcpt AS nrcpt, m.subject AS subject,"
     " m.client_ip AS client_ip, " NAME("m.client_name") " AS client_name,"
+    " m.country AS country, (SELECT name FROM country WHERE code=m.country) AS country_name,"
     " " NAME("m.auth_user") " AS auth_user, " NAME("m.auth_method") " AS auth_method,"
     " " NAME("m.service") " AS service, m.port AS port,"
     " (SELECT {direction d.direction} FROM delivery_@ d WHERE d.message=m.id LIMIT 1) AS direction,"
     " {state m.state} AS state, m.parent_queue_id AS parent_queue_id,"
     " {parent_kind m.parent_kind} AS parent_kind, m.parent AS parent_id,"
-    " coalesce(m.root, m.id) AS root_id,"
+    " coalesce(m.root, m.id) AS root_id, m.spam_action AS spam_action,"
+    " m.spam_score AS spam_score, m.virus AS virus, m.spf AS spf, m.dkim AS dkim,"
+    " m.dmarc AS dmarc,"
     " ((m.flags&2048)<>0 OR ((m.flags&1)=0 AND m.parent_kind IS NULL AND m.sender IS NOT"
     " (SELECT id FROM name_@ WHERE text=''))) AS incomplete FROM message_@ m" },
   { "deliveries",
@@ -219,7 +225,14 @@ static const View views[] = {
     " " NAME("d.relay_name") " AS relay_name, d.relay_ip AS relay_ip,"
     " " NAME("d.transport") " AS transport, d.delay/1e6 AS delay, d.reply AS reply,"
     " {reason d.reason} AS reason_class, d.attempts AS attempts,"
-    " " NAME("d.mailbox") " AS mailbox FROM delivery_@ d WHERE d.attempts>0" },
+    " " NAME("d.mailbox") " AS mailbox, d.forwarded_to AS forwarded_to,"
+    " (d.flags&8)<>0 AS auto_reply, d.filter_rule AS filter_rule, {outcome d.outcome} AS outcome"
+    " FROM delivery_@ d WHERE d.attempts>0" },
+  { "attempts",
+    "SELECT t.message AS message, t.delivery AS delivery, " TIME("t.ts") " AS time, t.ts AS ts,"
+    " " NAME("t.dsn") " AS dsn, " NAME("t.relay_name") " AS relay_name, t.relay_ip AS relay_ip,"
+    " t.delay/1e6 AS delay, t.reply AS reply, {reason t.reason} AS reason_class"
+    " FROM attempt_@ t" },
   { "mail", MAIL_COLUMNS MAIL_FROM },
   { "mail_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome=1" },
   { "mail_not_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome>1" },

@@ -22,6 +22,8 @@ static const gchar *const templates[MT_STMT_COUNT] = {
     " revision, orig_recipient, next_queue_id, session, mailbox, stored_action, forwarded_to,"
     " filter_rule) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,"
     "?21,?22,?23,?24,?25,?26)",
+  [MT_STMT_PUT_ATTEMPT] = "INSERT INTO attempt_@(message, delivery, ts, relay_name, relay_ip, dsn,"
+                          " delay, reason, reply) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
   [MT_STMT_PUT_ACCESS]
   = "INSERT OR REPLACE INTO access_@(id, ts, key, account, service, ip, country, host, tls, method,"
     " local_ip, session, last, ended, in_bytes, out_bytes, deleted, expunged, trashed, city, asn,"

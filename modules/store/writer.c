@@ -239,6 +239,23 @@ put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
   return end_row(b);
 }
 
+static gboolean
+put_attempt(Binder *b, MtStore *store, const MtAttemptRow *row)
+{
+  if (!begin_row(b, store, row->day, MT_STMT_PUT_ATTEMPT))
+    return FALSE;
+  integer(b, row->message_id);
+  integer(b, row->delivery_id);
+  integer(b, row->at);
+  rare_name(b, row->relay_name);
+  text(b, row->relay_ip);
+  rare_name(b, row->dsn);
+  number(b, row->delay_us, MT_NO_NUMBER);
+  number(b, row->reason, MT_REASON_NONE);
+  text(b, row->reply);
+  return end_row(b);
+}
+
 /* ---- logins ------------------------------------------------------------------------------- */
 
 static gboolean
@@ -477,6 +494,7 @@ mt_writer_put_batch(MtStore *store, const MtBatch *batch)
 
   PUT_ALL(batch->messages, MtMessageRow, put_message);
   PUT_ALL(batch->deliveries, MtDeliveryRow, put_delivery);
+  PUT_ALL(batch->attempts, MtAttemptRow, put_attempt);
   PUT_ALL(batch->accesses, MtAccessRow, put_access);
   PUT_ALL(batch->failures, MtFailureRow, put_failure);
   PUT_ALL(batch->rejects, MtRejectRow, put_reject);

@@ -9,6 +9,7 @@ mt_batch_new(void)
 
   batch->messages = g_array_new(FALSE, FALSE, sizeof(MtMessageRow));
   batch->deliveries = g_array_new(FALSE, FALSE, sizeof(MtDeliveryRow));
+  batch->attempts = g_array_new(FALSE, FALSE, sizeof(MtAttemptRow));
   batch->accesses = g_array_new(FALSE, FALSE, sizeof(MtAccessRow));
   batch->failures = g_array_new(FALSE, FALSE, sizeof(MtFailureRow));
   batch->rejects = g_array_new(FALSE, FALSE, sizeof(MtRejectRow));

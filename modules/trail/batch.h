@@ -14,6 +14,7 @@ typedef struct
 {
   GArray *messages;      /* MtMessageRow */
   GArray *deliveries;    /* MtDeliveryRow */
+  GArray *attempts;      /* MtAttemptRow */
   GArray *accesses;      /* MtAccessRow */
   GArray *failures;      /* MtFailureRow */
   GArray *rejects;       /* MtRejectRow */

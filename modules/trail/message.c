@@ -691,6 +691,24 @@ is_mailbox_transport(MtSpan transport)
          || MT_SPAN_IS(transport, "lmtp");
 }
 
+/* Each attempt that was put off is kept: when, by whom, and why. */
+static void
+note_attempt(MtTrail *trail, const MtLine *line, const MtMessage *message,
+             const MtDelivery *delivery, const MtEvent *event)
+{
+  MtAttemptRow row = { .day = message->day, .message_id = message->id, .at = line->time };
+  MtBatch *batch = trail->made;
+
+  row.delivery_id = delivery->id;
+  row.relay_name = mt_batch_text(batch, mt_event_text(event, MT_F_RELAY_NAME));
+  row.relay_ip = mt_batch_text(batch, mt_event_ip_text(event, MT_F_RELAY_IP));
+  row.dsn = mt_batch_text(batch, mt_event_text(event, MT_F_DSN));
+  row.reply = mt_batch_text(batch, mt_event_text(event, MT_F_REPLY));
+  row.delay_us = mt_event_number(event, MT_F_DELAY, MT_NO_NUMBER);
+  row.reason = mt_judge_reason(row.dsn, row.reply);
+  g_array_append_val(batch->attempts, row);
+}
+
 static void
 fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
@@ -701,6 +719,8 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
   gboolean latest = supersedes(delivery, status, line->time);
 
   delivery->attempts++;
+  if (status == MT_WORD_DEFERRED)
+    note_attempt(trail, line, message, delivery, event);
   if (latest)
     fold_attempt(message, delivery, event);
   delivery->last_at = MAX(delivery->last_at, line->time);

@@ -200,6 +200,21 @@ typedef struct
   guint32 flags;
 } MtDeliveryRow;
 
+/* One attempt that was put off: a delivery's row holds only its latest state. */
+typedef struct
+{
+  gint32 day; /* as the message's */
+  gint64 message_id;
+  gint64 delivery_id;
+  MtTime at;
+  MtSpan relay_name;
+  MtSpan relay_ip;
+  MtSpan dsn;
+  MtSpan reply;
+  gint64 delay_us;
+  MtReason reason;
+} MtAttemptRow;
+
 typedef struct
 {
   gint64 id;
