@@ -44,14 +44,20 @@ const gchar *cli_database(const gchar *option);
  * none is stated.  FALSE where the text is none of them. */
 gboolean cli_parse_time(const gchar *text, MtTime *out);
 
+/* cli_mail_of: a condition on view mail: mail of the messages whose @column (a literal of
+ * ours: "queue_id") is @value, or of the hops that they went on as.  Found hop by hop, by
+ * indexes; "first_queue_id=?" would read everything.  (transfer full) */
+gchar *cli_mail_of(MtQuery *query, const gchar *column, const gchar *value, GError **error);
+
 /* ---- rows: list.c ------------------------------------------------------------------------ */
 
 /* An option that filters: "--from X" adds "sender=?"; a '*' in X makes it a pattern. */
 typedef struct
 {
   const gchar *option;
-  const gchar *sql; /* with "?" once or more */
+  const gchar *sql; /* with "?" once or more; or for mail, */
   const gchar *help;
+  const gchar *hops; /* the column of view messages that X is of, see cli_mail_of() */
 } CliFilter;
 
 /* A command that prints rows of one view. */
@@ -78,6 +84,7 @@ gint cli_run_accesses(int argc, char **argv);
 gint cli_run_alerts(int argc, char **argv);
 gint cli_run_failures(int argc, char **argv);
 gint cli_run_import(int argc, char **argv);
+gint cli_run_locate(int argc, char **argv);
 gint cli_run_parse(int argc, char **argv);
 gint cli_run_policy(int argc, char **argv);
 gint cli_run_search(int argc, char **argv);

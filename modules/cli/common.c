@@ -131,3 +131,50 @@ cli_parse_time(const gchar *text, MtTime *out)
     return parse_age(text, now, out) || parse_iso(text, out);
   return TRUE;
 }
+
+/* ---- hops ------------------------------------------------------------------------------------ */
+
+/* More hops than a mail has: a loop that the log made up. */
+#define MAX_HOPS 1000
+
+static void
+add_ids(MtQuery *query, const gchar *sql, const gchar *param, GPtrArray *ids, GError **error)
+{
+  const gchar *const params[] = { param, NULL };
+  MtRows *rows = *error ? NULL : mt_query_run(query, sql, params, error);
+
+  while (rows && mt_rows_next(rows, error))
+    {
+      gchar *id = g_strdup_printf("%" G_GINT64_FORMAT, mt_rows_integer(rows, 0));
+
+      if (g_ptr_array_find_with_equal_func(ids, id, g_str_equal, NULL))
+        g_free(id);
+      else
+        g_ptr_array_add(ids, id);
+    }
+  mt_rows_free(rows);
+}
+
+gchar *
+cli_mail_of(MtQuery *query, const gchar *column, const gchar *value, GError **error)
+{
+  GPtrArray *ids = g_ptr_array_new_with_free_func(g_free);
+  gchar *first = g_strdup_printf("SELECT id FROM messages WHERE %s=?", column);
+  gchar *all, *condition;
+  GError *failed = NULL;
+
+  add_ids(query, first, value, ids, &failed);
+  for (guint i = 0; i < ids->len && i < MAX_HOPS && !failed; i++)
+    add_ids(query,
+            "SELECT id FROM messages WHERE parent_id=CAST(? AS INTEGER) AND parent_kind<>'bounce'",
+            g_ptr_array_index(ids, i), ids, &failed);
+  g_ptr_array_add(ids, NULL);
+  all = g_strjoinv(",", (gchar **) ids->pdata);
+  condition = g_strdup_printf("message IN (%s)", all);
+  if (failed)
+    g_propagate_error(error, failed);
+  g_free(all);
+  g_free(first);
+  g_ptr_array_free(ids, TRUE);
+  return condition;
+}

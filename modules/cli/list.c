@@ -68,6 +68,15 @@ add_filter(Where *where, const gchar *sql, const gchar *value)
   g_free(glob);
 }
 
+static void
+add_hops(Where *where, MtQuery *query, const gchar *column, const gchar *value, GError **error)
+{
+  gchar *sql = cli_mail_of(query, column, value, error);
+
+  add_condition(where, sql, NULL);
+  g_free(sql);
+}
+
 static gchar **
 column_names(MtQuery *query, const gchar *view, GError **error)
 {
@@ -390,16 +399,19 @@ answer(MtQuery *query, const CliList *list, const Options *options)
     status = cli_fail(&error);
   else if (add_times(&where, list, options, &status))
     {
-      for (guint i = 0; list->filters[i].option; i++)
-        if (options->filters[i])
+      for (guint i = 0; list->filters[i].option && !error; i++)
+        if (options->filters[i] && list->filters[i].hops)
+          add_hops(&where, query, list->filters[i].hops, options->filters[i], &error);
+        else if (options->filters[i])
           add_filter(&where, list->filters[i].sql, options->filters[i]);
       if (options->text)
         add_text(&where, columns, options->text);
       if (options->only_domain)
         add_only_domain(&where, list->domains, options->only_domain);
       g_ptr_array_add(where.params, NULL);
-      status = options->count ? print_count(query, list, &where)
-                              : print_page(query, list, options, columns, &where);
+      status = error            ? cli_fail(&error)
+               : options->count ? print_count(query, list, &where)
+                                : print_page(query, list, options, columns, &where);
     }
   g_strfreev(columns);
   g_string_free(where.where, TRUE);

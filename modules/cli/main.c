@@ -8,6 +8,7 @@ static const CliCommand commands[] = {
   { "alerts", cli_run_alerts, "suspicious logins" },
   { "failures", cli_run_failures, "failed logins" },
   { "import", cli_run_import, "read logs into the store" },
+  { "locate", cli_run_locate, "which folder a message is in now, or how it left" },
   { "parse", cli_run_parse, "what each line of a log says, as JSON" },
   { "policy", cli_run_policy, "check or show the policy file" },
   { "search", cli_run_search, "mail, by sender, recipient, status and more" },

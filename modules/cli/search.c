@@ -8,10 +8,10 @@ static const CliFilter filters[] = {
   { "domain", "(sender LIKE '%@'||? OR recipient LIKE '%@'||?)", "of sender or recipient" },
   { "status", "status=?", "sent, deferred, bounced, expired" },
   { "outcome", "outcome=?", "delivered, queued, failed, rejected, quarantined, discarded" },
-  { "queue-id", "(queue_id=? OR first_queue_id=?)", "queue ID" },
-  { "message-id", "message_id=?", "Message-ID, with its angle brackets" },
+  { "queue-id", NULL, "queue ID, of any hop", "queue_id" },
+  { "message-id", NULL, "Message-ID, with its angle brackets", "message_id" },
   { "ip", "client_ip=?", "client address" },
-  { NULL, NULL, NULL },
+  { NULL },
 };
 
 static const CliList list = {

@@ -185,7 +185,7 @@ print_delivery(Trace *trace, const gchar *id, const gchar *delivery, gint indent
   static const gchar *const attempt[]
     = { "%s  put off", " after %s s", "  via %s", " [%s]", "  %s", " %s", NULL };
   gchar **recipients = ids_of(trace, "SELECT recipient FROM deliveries WHERE id=CAST(?1 AS INTEGER)"
-                                     " AND message=CAST(?2 AS INTEGER)",
+                                     " AND message=CAST(?2 AS INTEGER) AND outcome IS NOT NULL",
                               delivery, id);
 
   print_rows(trace, deliveries_sql, params, indent, formats);
@@ -266,12 +266,14 @@ append_deliveries(Trace *trace, const gchar *id, GString *json)
   for (; next(trace, rows); comma = ",")
     {
       gchar *delivery = dup_column(rows, mt_rows_column(rows, "id"));
-      gchar *recipient = dup_column(rows, mt_rows_column(rows, "recipient"));
+      gboolean final = mt_rows_type(rows, mt_rows_column(rows, "outcome")) != MT_COLUMN_NULL;
+      gchar *recipient = final ? dup_column(rows, mt_rows_column(rows, "recipient")) : NULL;
 
       g_string_append_printf(json, "%s{", comma);
       append_object(json, rows);
       append_list(trace, "put_off", attempts_sql, id, delivery, json);
-      append_list(trace, "mailbox_events", mailbox_sql, id, recipient, json);
+      if (final)
+        append_list(trace, "mailbox_events", mailbox_sql, id, recipient, json);
       g_string_append_c(json, '}');
       g_free(delivery);
       g_free(recipient);

@@ -191,7 +191,7 @@ typedef struct
   " coalesce(m.spam_score, o.spam_score) AS spam_score," \
   " coalesce(m.virus, o.virus) AS virus, coalesce(m.spf, o.spf) AS spf," \
   " coalesce(m.dkim, o.dkim) AS dkim, coalesce(m.dmarc, o.dmarc) AS dmarc," \
-  " " NAME("m.host") " AS host"
+  " " NAME("m.host") " AS host, d.message AS message"
 
 /* The joins by which a mail is found: names first, so that their indexes are used. */
 #define MAIL_FROM \
@@ -242,7 +242,7 @@ static const View views[] = {
     "SELECT NULL, 1, " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text, NULL, NULL, NULL, NULL,"
     " 'rejected', j.reason, {reason j.class}, 'out', NULL, NULL, NULL, NULL, j.message_id,"
     " j.client_ip, j.country, " NAME("j.auth_user") ", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL,"
-    " NULL, NULL, NULL, " NAME("j.host") " FROM reject_@ j JOIN name_@ s ON s.id=j.sender"
+    " NULL, NULL, NULL, " NAME("j.host") ", NULL FROM reject_@ j JOIN name_@ s ON s.id=j.sender"
     " JOIN name_@ r ON r.id=j.recipient WHERE j.auth_user<>0 AND j.queue_id IS NULL" },
   { "mail_quarantined", MAIL_COLUMNS MAIL_FROM " AND d.outcome=5" },
   { "mail_rejected",
