@@ -104,8 +104,8 @@ mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind k
     {
       mark_hops(trail, parent, child);
       take_root(trail, child);
-      mt_hops_root_changed(trail, child);
     }
+  mt_hops_root_changed(trail, child); /* a bounce's direction, too, follows from what it is */
   mt_message_touch(trail, child);
   return TRUE;
 }

@@ -1,8 +1,9 @@
 /* message.c: lines that name a queue ID become messages and deliveries */
 #include "trail/private.h"
 
-/* Bits of the Bloom filter over queue IDs that left memory: one false look-up in a
- * hundred with 400,000 of them. */
+/* Bits of a Bloom filter over IDs that left memory: one false look-up in a hundred with
+ * 400,000 of them.  Then the next filter begins, and the one before the last is dropped:
+ * lines that may be a message's first come no later than that many messages. */
 #define GONE_BITS (1u << 22)
 #define GONE_MAX 400000
 
@@ -20,25 +21,42 @@ mt_messages_init(MtTrail *trail)
   mt_table_init(&trail->by_message_id);
   trail->dirty = g_ptr_array_new();
   trail->gone = g_new0(guint64, GONE_BITS / 64);
+  trail->gone_before = g_new0(guint64, GONE_BITS / 64);
+}
+
+static void
+turn_gone(MtTrail *trail)
+{
+  guint64 *oldest = trail->gone_before;
+
+  trail->gone_before = trail->gone;
+  trail->gone = memset(oldest, 0, GONE_BITS / 8);
+  trail->gone_count = 0;
 }
 
 static void
 remember_gone(MtTrail *trail, guint64 hash)
 {
+  if (trail->gone_count == GONE_MAX)
+    turn_gone(trail);
   for (gint i = 0; i < 4; i++, hash = mt_hash_mix(hash, i))
     trail->gone[hash % GONE_BITS / 64] |= G_GUINT64_CONSTANT(1) << (hash % 64);
   trail->gone_count++;
 }
 
 static gboolean
-may_be_gone(const MtTrail *trail, guint64 hash)
+filter_has(const guint64 *filter, guint64 hash)
 {
-  if (trail->gone_count > GONE_MAX)
-    return TRUE;
   for (gint i = 0; i < 4; i++, hash = mt_hash_mix(hash, i))
-    if (!(trail->gone[hash % GONE_BITS / 64] >> (hash % 64) & 1))
+    if (!(filter[hash % GONE_BITS / 64] >> (hash % 64) & 1))
       return FALSE;
   return TRUE;
+}
+
+static gboolean
+may_be_gone(const MtTrail *trail, guint64 hash)
+{
+  return filter_has(trail->gone, hash) || filter_has(trail->gone_before, hash);
 }
 
 static void
@@ -65,6 +83,7 @@ mt_messages_clear(MtTrail *trail)
   mt_table_clear(&trail->by_message_id);
   g_ptr_array_free(trail->dirty, TRUE);
   g_free(trail->gone);
+  g_free(trail->gone_before);
   trail->gone_count = 0;
 }
 
@@ -110,6 +129,8 @@ static void
 evict(MtTrail *trail, MtMessage *message)
 {
   remember_gone(trail, message->by_queue_id.hash);
+  if (message->in_message_ids)
+    remember_gone(trail, message->by_message_id.hash);
   if (message->parent)
     g_ptr_array_remove_fast(message->parent->children, message);
   mt_table_remove(&trail->by_queue_id, &message->by_queue_id);
@@ -420,18 +441,17 @@ is_late_kind(const MtEvent *event)
 static gboolean
 may_be_on_disk(const MtTrail *trail, guint64 hash, const MtEvent *event, MtTime at)
 {
-  if (may_be_gone(trail, hash))
-    return TRUE;
-  if (trail->start.horizon == MT_NO_TIME)
-    return FALSE;
-  return is_late_kind(event) || event->kind == MT_EVENT_QUEUED
-         || at < trail->start.horizon + HORIZON_US;
+  gboolean begun = trail->start.horizon != MT_NO_TIME;
+
+  if (is_late_kind(event) || event->kind == MT_EVENT_QUEUED)
+    return begun || trail->counters.evicted;
+  return may_be_gone(trail, hash) || (begun && at < trail->start.horizon + HORIZON_US);
 }
 
 gboolean
-mt_message_may_be_on_disk(const MtTrail *trail, MtSpan queue_id, MtTime at)
+mt_message_may_be_on_disk(const MtTrail *trail, MtSpan id, MtTime at)
 {
-  return may_be_gone(trail, mt_trail_hash(trail, queue_id))
+  return may_be_gone(trail, mt_trail_hash(trail, id))
          || (trail->start.horizon != MT_NO_TIME && at < trail->start.horizon + HORIZON_US);
 }
 
