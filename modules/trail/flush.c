@@ -131,7 +131,7 @@ fill_delivery_texts(MtBatch *batch, const MtMessage *message, const MtDelivery *
 }
 
 static MtReason
-reason_of(const MtMessage *message, const MtDelivery *delivery, MtOutcome outcome)
+reason_of(MtTrail *trail, const MtMessage *message, const MtDelivery *delivery, MtOutcome outcome)
 {
   if (outcome == MT_OUTCOME_DELIVERED
       || (outcome == MT_OUTCOME_NONE && delivery->status == MT_WORD_SENT))
@@ -139,7 +139,7 @@ reason_of(const MtMessage *message, const MtDelivery *delivery, MtOutcome outcom
   if (message->flags & MT_MESSAGE_EXPIRED && outcome == MT_OUTCOME_FAILED
       && delivery->status == MT_WORD_DEFERRED)
     return MT_REASON_EXPIRED;
-  return mt_judge_reason(text(message, delivery->dsn), text(message, delivery->reply));
+  return mt_judge_reason(trail, text(message, delivery->dsn), text(message, delivery->reply));
 }
 
 static gboolean
@@ -178,7 +178,7 @@ flush_delivery(MtTrail *trail, MtBatch *batch, MtMessage *message, MtDelivery *d
   row.stored_action = delivery->stored_action;
   row.outcome = outcome;
   row.direction = direction;
-  row.reason = reason_of(message, delivery, outcome);
+  row.reason = reason_of(trail, message, delivery, outcome);
   row.flags = delivery->flags;
   g_array_append_val(batch->deliveries, row);
 }

@@ -725,7 +725,7 @@ note_attempt(MtTrail *trail, const MtLine *line, const MtMessage *message,
   row.dsn = mt_batch_text(batch, mt_event_text(event, MT_F_DSN));
   row.reply = mt_batch_text(batch, mt_event_text(event, MT_F_REPLY));
   row.delay_us = mt_event_number(event, MT_F_DELAY, MT_NO_NUMBER);
-  row.reason = mt_judge_reason(row.dsn, row.reply);
+  row.reason = mt_judge_reason(trail, row.dsn, row.reply);
   g_array_append_val(batch->attempts, row);
 }
 

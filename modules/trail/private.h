@@ -186,6 +186,15 @@ struct MtSum
   } \
   G_STMT_END
 
+/* Replies come again and again: what was judged lately, by a hash of DSN and text. */
+#define MT_JUDGED_SLOTS 256
+
+typedef struct
+{
+  guint64 hash;
+  MtReason reason;
+} MtJudged;
+
 struct MtTrail
 {
   const MtTrailSettings *settings;
@@ -210,6 +219,7 @@ struct MtTrail
   GHashTable *known_accounts; /* hashes; only who has logged in gets in */
   guint64 *gone, *gone_before; /* Bloom filters: IDs that are on disk only */
   gsize gone_count;
+  MtJudged judged[MT_JUDGED_SLOTS];
 };
 
 /* ---- time ---------------------------------------------------------------- */
@@ -367,7 +377,7 @@ MtDirection mt_judge_direction(const MtTrail *trail, const MtMessage *message,
 MtState mt_judge_state(const MtMessage *message);
 
 /* mt_judge_reason: the class of a reply, from the table in reasons.c. */
-MtReason mt_judge_reason(MtSpan dsn, MtSpan reply);
+MtReason mt_judge_reason(MtTrail *trail, MtSpan dsn, MtSpan reply);
 
 /* Does the text hold one of the terms (NULL-terminated, nullable)? */
 gboolean mt_trail_has_term(const gchar *const *terms, MtSpan text);

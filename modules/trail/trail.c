@@ -126,7 +126,7 @@ fill_reject(MtTrail *trail, const MtLine *line, const MtEvent *event, MtRejectRo
   row->code = mt_event_number(event, MT_F_CODE, MT_NO_NUMBER);
   row->action = mt_event_word(event, MT_F_ACTION);
   row->reason_class
-    = mt_judge_reason(mt_event_text(event, MT_F_DSN), mt_event_text(event, MT_F_REASON));
+    = mt_judge_reason(trail, mt_event_text(event, MT_F_DSN), mt_event_text(event, MT_F_REASON));
 }
 
 /* Only what was refused is a refusal; held, redirected and warned of goes on. */
