@@ -168,6 +168,11 @@ mt_schema_drop_table(sqlite3 *db, gint *segment)
   "CASE WHEN instr(" address ", char(64)) THEN lower(substr(" address ", instr(" address \
   ", char(64))+1)) END"
 
+/* A message is incomplete if its host's logger said within its life, or within a minute
+ * behind it, that it lost lines: MT_INCIDENT_LOSS. */
+#define MT_LOSS "7"
+G_STATIC_ASSERT(MT_INCIDENT_LOSS == 7);
+
 /* One arm of a view, "{word}" standing for a CASE over the words of that list. */
 typedef struct
 {
@@ -215,7 +220,8 @@ static const View views[] = {
     " coalesce(m.root, m.id) AS root_id, m.spam_action AS spam_action,"
     " m.spam_score AS spam_score, m.virus AS virus, m.spf AS spf, m.dkim AS dkim,"
     " m.dmarc AS dmarc,"
-    " ((m.flags&2048)<>0 OR ((m.flags&1)=0 AND m.parent_kind IS NULL AND m.sender IS NOT"
+    " (EXISTS(SELECT 1 FROM incident_@ i WHERE i.ts BETWEEN m.ts AND"
+    " m.ts+coalesce(m.gone, 864000000000)+60000000 AND i.kind=" MT_LOSS " AND i.host=m.host) OR ((m.flags&1)=0 AND m.parent_kind IS NULL AND m.sender IS NOT"
     " (SELECT id FROM name_@ WHERE text=''))) AS incomplete FROM message_@ m" },
   { "deliveries",
     "SELECT d.message AS message, d.id AS id, " NAME("d.recipient") " AS recipient,"

@@ -115,7 +115,6 @@ enum
   MT_MESSAGE_EXPIRED = 1 << 8,
   MT_MESSAGE_OURS = 1 << 9,       /* submitted here: authenticated, own network, local process */
   MT_MESSAGE_HAS_CHILDREN = 1 << 10,
-  MT_MESSAGE_LOSS = 1 << 11,      /* the logger lost lines while it was open */
   MT_MESSAGE_DISCARDED = 1 << 12, /* silently dropped before it was queued */
 };
 
