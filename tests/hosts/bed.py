@@ -263,7 +263,7 @@ destination d_raw {{ file("{self.raw}" template("${{DATE}} ${{HOST}} ${{MSGHDR}}
 log {{ source(s_mail); destination(d_raw); destination(d_mailtrail); flags(flow-control); }};
 source s_alerts {{ mailtrail(database("{self.database}") start("all")); }};
 destination d_alerts {{ file("{self.alerts}"
-  template("$UNIXTIME ${{R_UNIXTIME}}.${{R_USEC}} $FACILITY.$LEVEL $PROGRAM: $MESSAGE\\n")); }};
+  template("$FACILITY.$LEVEL $PROGRAM: $MESSAGE\\n")); }};
 log {{ source(s_alerts); destination(d_alerts); }};
 {extra}
 """)

@@ -1,7 +1,13 @@
-"""Servers that the bed's Postfix talks to, each on a thread: a mail host somewhere
-else, a content filter, a policy service.  What they say is told by functions."""
+"""Whom the bed's servers talk to.
+
+Servers, each on a thread: a mail host somewhere else, a content filter, a policy service;
+what they say is told by functions.  Clients, which may claim to come from another address.
+"""
+import imaplib
+import poplib
 import re
 import smtplib
+import socket
 import socketserver
 import threading
 
@@ -146,3 +152,35 @@ def take_in(port, sender, recipients, text="", client="", helo="client.example.n
         if code == 250:
             code, reply = smtp.data(head + "\r\n" + (text or "A line.\r\n"))
         return queued_as(reply.decode()) if code == 250 else f"{code} {reply.decode()}"
+
+
+class From:
+    """A connection that claims to come from another address (HAProxy's protocol)."""
+
+    def __init__(self, address):
+        self.address = address
+
+    def _create_socket(self, timeout=None):
+        s = socket.create_connection((self.host, self.port), 20)
+        family, here = ("TCP6", "2001:db8::1") if ":" in self.address else ("TCP4", "192.0.2.10")
+        s.sendall(f"PROXY {family} {self.address} {here} 40002 143\r\n".encode())
+        return s
+
+
+class ImapFrom(From, imaplib.IMAP4):
+    def __init__(self, port, address):
+        From.__init__(self, address)
+        imaplib.IMAP4.__init__(self, "127.0.0.1", port)
+
+
+class PopFrom(From, poplib.POP3):
+    def __init__(self, port, address):
+        From.__init__(self, address)
+        poplib.POP3.__init__(self, "127.0.0.1", port)
+
+
+def quietly(call, *arguments):
+    try:
+        return call(*arguments)
+    except (imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException) as error:
+        return error
