@@ -4,51 +4,18 @@ or counted twice.  What it must refuse when it starts, it refuses with a clear w
 
 Tried with Debian 12: syslog-ng 3.38.1.
 """
-import json
 import os
 import random
 import re
 import signal
 import sys
-import threading
 import time
 
-from bed import TOOLS, Bed, Tap, lines_of, module_path, need, wait_for, write
+from bed import Bed, Tap, lines_of, module_path, need, wait_for, write
+from maillog import MailLog, random_seed
 
 MESSAGES = 3000
-CHUNKS = 60
 FILE_SOURCE = 'file("{}" follow-freq(0.05) log-iw-size(20000) log-fetch-limit(1000) {});'
-
-
-class MailLog:
-    """A log that mailflow.py made up, written bit by bit as a daemon would, lines cut anywhere."""
-
-    def __init__(self, bed, seed):
-        self.bed, self.whole, self.growing = bed, bed.path("whole.log"), bed.path("growing.log")
-        made = bed.run(sys.executable, os.path.join(TOOLS, "mailflow.py"), "--messages", str(MESSAGES),
-                       "--seed", str(seed), "--log", self.whole, "--truth", bed.path("truth.json"),
-                       "--ledger", bed.path("ledger.jsonl"))
-        if made.returncode != 0:
-            raise RuntimeError(made.stdout)
-        with open(bed.path("truth.json")) as f:
-            self.truth = json.load(f)
-        write(self.growing, "")
-        self.thread = threading.Thread(target=self.grow, args=(random.Random(seed),), daemon=True)
-
-    def grow(self, chance):
-        with open(self.whole, "rb") as f:
-            text = f.read()
-        cuts = sorted(chance.randrange(len(text)) for _ in range(CHUNKS)) + [len(text)]
-        with open(self.growing, "ab", buffering=0) as f:
-            for start, end in zip([0] + cuts, cuts):
-                f.write(text[start:end])
-                time.sleep(0.08)
-
-    def check(self):
-        """What check.py says of the store; nothing lost and nothing twice is status 0."""
-        got = self.bed.run(sys.executable, os.path.join(TOOLS, "check.py"), self.bed.database,
-                           self.bed.path("truth.json"), self.bed.path("ledger.jsonl"))
-        return got.returncode == 0, got.stdout.strip()
 
 
 def counters(bed):
@@ -63,10 +30,10 @@ def counters(bed):
 
 def interrupted(bed, seed):
     """Three reloads, two restarts, four kills, while the log grows."""
-    tap, log = bed.tap, MailLog(bed, seed)
+    tap, log = bed.tap, MailLog(bed, "--messages", str(MESSAGES), "--seed", str(seed))
     conf = bed.syslog_ng_conf(FILE_SOURCE.format(log.growing, ""), 'local-domains("example.com")')
     process = bed.syslog_ng(conf)
-    log.thread.start()
+    log.start_growing()
     chance = random.Random(seed + 1)
     steps = [signal.SIGHUP] * 3 + [signal.SIGTERM] * 2 + [signal.SIGKILL] * 4
     chance.shuffle(steps)
@@ -79,11 +46,9 @@ def interrupted(bed, seed):
         else:
             bed.stop(process, step)
             process = bed.syslog_ng(conf)
-    log.thread.join()
+    log.finish_growing()
     tap.ok(max(seen) > 0, f"messages were under way when it was interrupted: {seen}")
-    wait_for(lambda: log.check()[0], 20, 0.3)
-    exact, said = log.check()
-    tap.ok(exact, f"reloads, restarts and kills: {said}", said)
+    log.must_be_exact("reloads, restarts and kills")
     return process, log
 
 
@@ -152,8 +117,7 @@ def refusals(bed):
 def main():
     need("sqlite3")
     tap = Tap()
-    seed = random.SystemRandom().randrange(1 << 31) if len(sys.argv) < 2 else int(sys.argv[1])
-    tap.say(f"seed {seed}")
+    seed = random_seed(tap)
     with Bed(tap) as bed:
         process, log = interrupted(bed, seed)
         counted(bed, process)
