@@ -1428,6 +1428,22 @@ static const MtRule delivery_rules[] = {
   MT_RULES_END,
 };
 
+/* "msgid=<ID>: redirect action": since Pigeonhole 0.5.10 each Sieve action but an implicit
+ * keep says its name before its message. */
+static MtSpan
+without_action(MtSpan head)
+{
+  static const MtSpan suffix = MT_SPAN_INIT(" action");
+  MtSpan left = head;
+
+  if (!mt_span_ends(head, suffix))
+    return head;
+  left.len -= suffix.len;
+  while (left.len && g_ascii_islower(left.at[left.len - 1]))
+    left.len--;
+  return MT_SPAN_ENDS(left, ": ") ? mt_span(left.at, left.len - 2) : head;
+}
+
 /* deliver_log_format, "msgid=%m: %$" by default: what stands before the message. */
 static void
 read_delivery_head(MtSpan head, MtEvent *event)
@@ -1478,7 +1494,7 @@ read_delivery(MtSpan text, gboolean only_notices, MtEvent *event)
           memcpy(event->has, has, sizeof has);
           return MT_PARSE_SKIP;
         }
-      read_delivery_head(mt_span(left.at, left.len - 1), event);
+      read_delivery_head(without_action(mt_span(left.at, left.len - 1)), event);
       return MT_PARSE_MATCH;
     }
   return MT_PARSE_SKIP;

@@ -219,6 +219,15 @@ load_open_access(gpointer sink, const MtAccessRow *row)
   ((MtTrail *) sink)->counters.late--;
 }
 
+/* Of two within one second the one that goes on is the later one. */
+static gboolean
+is_younger(const MtAccess *access, const MtAccess *than)
+{
+  return access->at > than->at
+         || (access->at == than->at && access->ended_at == MT_NO_TIME
+             && than->ended_at != MT_NO_TIME);
+}
+
 /* The youngest access under this key that is not known to have ended before @at. */
 static MtAccess *
 find_in_memory(const MtTrail *trail, guint64 key, MtTime at)
@@ -231,7 +240,7 @@ find_in_memory(const MtTrail *trail, guint64 key, MtTime at)
 
       if (access->ended_at != MT_NO_TIME && access->ended_at < at)
         continue;
-      if (access->at <= at + MT_TRAIL_GRACE_US && (!best || access->at > best->at))
+      if (access->at <= at + MT_TRAIL_GRACE_US && (!best || is_younger(access, best)))
         best = access;
     }
   return best;
@@ -386,6 +395,15 @@ mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event)
   touch_access(trail, access);
 }
 
+/* smtpd tells of the end of a connection after all that happened in it: what comes later is
+ * another one, be it in the same second. */
+static gboolean
+goes_on(const MtAccess *access, MtTime at)
+{
+  return (access->ended_at == MT_NO_TIME || access->ended_at > at)
+         && at <= access->last_at + SMTP_SESSION_US;
+}
+
 /* Postfix says who is logged in with every message of the session: one login. */
 void
 mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
@@ -394,7 +412,7 @@ mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *eve
   guint64 key = smtp_key(trail, line, event);
   MtAccess *access = find_access(trail, key, line->time);
 
-  if (access && line->time <= access->last_at + SMTP_SESSION_US
+  if (access && goes_on(access, line->time)
       && mt_span_equal(access_text(access, access->account), account))
     {
       access->last_at = MAX(access->last_at, line->time);

@@ -118,14 +118,15 @@ tolerance_us(const MtMessage *a, const MtMessage *b)
 }
 
 /* Could @parent have gone on as @child, by their times?  It is still queued while the
- * child comes in: its queue ID's next life is another message. */
+ * child comes in: its queue ID's next life is another message.  What postsuper(1) requeues
+ * waits in the maildrop, for pickup(8) to come by or for Postfix to be started. */
 static gboolean
 fits_parent(const MtMessage *parent, const MtMessage *child)
 {
   gint64 tolerance = tolerance_us(parent, child);
 
   return parent != child && parent->first_at <= child->first_at + tolerance
-         && (parent->dequeued_at == MT_NO_TIME
+         && (parent->dequeued_at == MT_NO_TIME || parent->flags & MT_MESSAGE_REQUEUED
              || parent->dequeued_at + tolerance >= child->first_at);
 }
 
