@@ -104,8 +104,8 @@ mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind k
     {
       mark_hops(trail, parent, child);
       take_root(trail, child);
-      mt_hops_root_changed(trail, child);
     }
+  mt_hops_root_changed(trail, child); /* a bounce is our own mail: its direction changes */
   mt_message_touch(trail, child);
   return TRUE;
 }
@@ -188,6 +188,8 @@ mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentK
     return;
   child->parent_queue_id = mt_arena_put(&child->arena, parent_queue_id);
   child->parent_kind = kind;
+  mt_hops_root_changed(trail, child);
+  mt_message_touch(trail, child);
   wait_for(trail, MT_PENDING_PARENT, child, parent_queue_id, child->first_at);
 }
 

@@ -127,8 +127,11 @@ mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
   MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
   MtMessage *message = NULL;
   MtDelivery *delivery;
+  guint seen = find_delivery(trail, event, &message, &delivery);
 
-  if (!find_delivery(trail, event, &message, &delivery) && message_id.len)
+  /* One hop of a mail may be in memory and the one that it was delivered by on disk. */
+  if (!message && message_id.len
+      && (seen == 0 || mt_message_may_be_on_disk(trail, message_id, line->time)))
     {
       trail->backing->messages_by_message_id(trail->backing->self, message_id, line->time,
                                              MT_HOUR_US, loaded, trail);

@@ -110,6 +110,8 @@ static void
 evict(MtTrail *trail, MtMessage *message)
 {
   remember_gone(trail, message->by_queue_id.hash);
+  if (message->in_message_ids)
+    remember_gone(trail, message->by_message_id.hash);
   if (message->parent)
     g_ptr_array_remove_fast(message->parent->children, message);
   mt_table_remove(&trail->by_queue_id, &message->by_queue_id);
@@ -429,9 +431,9 @@ may_be_on_disk(const MtTrail *trail, guint64 hash, const MtEvent *event, MtTime 
 }
 
 gboolean
-mt_message_may_be_on_disk(const MtTrail *trail, MtSpan queue_id, MtTime at)
+mt_message_may_be_on_disk(const MtTrail *trail, MtSpan id, MtTime at)
 {
-  return may_be_gone(trail, mt_trail_hash(trail, queue_id))
+  return may_be_gone(trail, mt_trail_hash(trail, id))
          || (trail->start.horizon != MT_NO_TIME && at < trail->start.horizon + HORIZON_US);
 }
 

@@ -208,7 +208,7 @@ struct MtTrail
   GHashTable *local_domains; /* lower-case text */
   GPtrArray *learned;        /* of this batch, in local_domains */
   GHashTable *known_accounts; /* hashes; only who has logged in gets in */
-  guint64 *gone;             /* a Bloom filter: queue IDs that are on disk only */
+  guint64 *gone;             /* a Bloom filter: queue IDs and Message-IDs on disk only */
   gsize gone_count;
 };
 
@@ -238,8 +238,9 @@ MtMessage *mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeli
 /* mt_message_look_up: makes sure that what the disk has of this queue ID is in memory. */
 void mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id);
 
-/* mt_message_may_be_on_disk: is it worth a look, for a line of @at? */
-gboolean mt_message_may_be_on_disk(const MtTrail *trail, MtSpan queue_id, MtTime at);
+/* mt_message_may_be_on_disk: is it worth a look, for a line of @at?  @id: a queue ID or a
+ * Message-ID. */
+gboolean mt_message_may_be_on_disk(const MtTrail *trail, MtSpan id, MtTime at);
 
 /* mt_messages_trim: lets the oldest clean records leave memory. */
 void mt_messages_trim(MtTrail *trail);
