@@ -5,7 +5,8 @@
 
 static const gchar once[]
   = "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_day INT, last_day INT, indexed INT);"
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_day INT, last_day INT, indexed INT,"
+    " detached INT);"
     "CREATE TABLE counter(name TEXT PRIMARY KEY, value INT) WITHOUT ROWID;"
     "CREATE TABLE country(code TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;"
     "CREATE TABLE local_domain(domain TEXT PRIMARY KEY) WITHOUT ROWID;"
@@ -21,7 +22,11 @@ static const gchar once[]
     "CREATE TABLE pending(id INTEGER PRIMARY KEY, kind INT, key INT, ts INT, data BLOB);"
     "CREATE TABLE guard(id INTEGER PRIMARY KEY, minute INT, host INT, hashes BLOB);"
     "CREATE INDEX guard_minute ON guard(minute, host);"
-    "CREATE TABLE line(line INTEGER PRIMARY KEY, ts INT, host TEXT, program TEXT, text TEXT);";
+    "CREATE TABLE line(line INTEGER PRIMARY KEY, ts INT, host TEXT, program TEXT, text TEXT,"
+    " queue_id TEXT, message_id TEXT, session TEXT);"
+    "CREATE TABLE last_login(account TEXT, service INT, ts INT, ip TEXT, country TEXT,"
+    " PRIMARY KEY(account, service)) WITHOUT ROWID;"
+    "CREATE TABLE forgotten(hash INTEGER PRIMARY KEY, ts INT);";
 
 /* ---- tables of a segment -------------------------------------------------------------- */
 
@@ -134,24 +139,79 @@ mt_schema_add_indexes(sqlite3 *db, gint segment)
   return exec_filled(db, segment_indexes, segment);
 }
 
-gboolean
-mt_schema_drop_table(sqlite3 *db, gint *segment)
-{
-  for (guint i = 0; i < G_N_ELEMENTS(segment_table_names); i++)
-    {
-      gchar *sql = g_strdup_printf("SELECT max(CAST(substr(name, %d) AS INT)) FROM sqlite_schema"
-                                   " WHERE type='table' AND name GLOB '%s_[0-9]*' AND"
-                                   " CAST(substr(name, %d) AS INT) NOT IN (SELECT number FROM segment)",
-                                   (gint) strlen(segment_table_names[i]) + 2,
-                                   segment_table_names[i],
-                                   (gint) strlen(segment_table_names[i]) + 2);
+/* ---- dropping, in small steps ------------------------------------------------------------ */
 
-      *segment = mt_sql_integer(db, sql, 0);
-      g_free(sql);
-      if (*segment)
-        return mt_sql_execf(db, "DROP TABLE %s_%d", segment_table_names[i], *segment);
+/* Rows that go in one step: about 20 ms. */
+#define DROP_ROWS "10000"
+
+static gboolean
+is_there(sqlite3 *db, const gchar *table)
+{
+  gchar *sql = g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='table' AND name='%s'", table);
+  gboolean there = mt_sql_integer(db, sql, 0);
+
+  g_free(sql);
+  return there;
+}
+
+static gboolean
+drop_one_index(sqlite3 *db, const gchar *table, gboolean *done)
+{
+  gchar *sql = g_strdup_printf("SELECT name FROM sqlite_schema WHERE type='index' AND tbl_name='%s'"
+                               " AND sql IS NOT NULL",
+                               table);
+  gchar *name = mt_sql_text(db, sql);
+  gboolean ok = !name || mt_sql_execf(db, "DROP INDEX %s", name);
+
+  *done = name != NULL;
+  g_free(name);
+  g_free(sql);
+  return ok;
+}
+
+/* A large table is emptied first: dropping it at once would hold the writer up. */
+static gboolean
+delete_some(sqlite3 *db, const gchar *table, gboolean *done)
+{
+  gboolean ok = mt_sql_execf(db,
+                             "DELETE FROM %s WHERE id>=(SELECT id FROM %s ORDER BY id DESC LIMIT 1"
+                             " OFFSET " DROP_ROWS ")",
+                             table, table);
+
+  *done = ok && sqlite3_changes(db) > 0;
+  return ok;
+}
+
+static gboolean
+drop_some_of(sqlite3 *db, const gchar *table, gboolean has_id)
+{
+  gboolean done;
+
+  if (!drop_one_index(db, table, &done) || done)
+    return done;
+  if (has_id && (!delete_some(db, table, &done) || done))
+    return done;
+  return mt_sql_execf(db, "DROP TABLE %s", table);
+}
+
+gboolean
+mt_schema_drop_some(sqlite3 *db, gboolean *done)
+{
+  gint segment = mt_sql_integer(db, "SELECT number FROM segment WHERE detached LIMIT 1", 0);
+
+  *done = segment != 0;
+  for (guint i = 0; segment && i < G_N_ELEMENTS(segment_table_names); i++)
+    {
+      gchar *table = g_strdup_printf("%s_%d", segment_table_names[i], segment);
+      gboolean there = is_there(db, table), ok = TRUE;
+
+      if (there)
+        ok = drop_some_of(db, table, !g_str_equal(segment_table_names[i], "connection"));
+      g_free(table);
+      if (there)
+        return ok;
     }
-  return TRUE;
+  return !segment || mt_sql_execf(db, "DELETE FROM segment WHERE number=%d", segment);
 }
 
 /* ---- views ------------------------------------------------------------------------------ */
@@ -291,11 +351,13 @@ static const gchar fixed_views[]
     "CREATE VIEW failed_ips AS SELECT ip, max(country) AS country, sum(attempts) AS failures,"
     " count(DISTINCT account) AS accounts, min(time) AS first_time, max(time) AS last_time"
     " FROM accesses_failed WHERE ip IS NOT NULL GROUP BY ip;"
-    "CREATE VIEW log_tail AS SELECT line, " TIME("ts") " AS time, ts, host, program, text"
-    " FROM line;";
+    "CREATE VIEW log_tail AS SELECT line, " TIME("ts") " AS time, ts, host, program, text,"
+    " queue_id, message_id, session FROM line;"
+    "CREATE VIEW last_logins AS SELECT account, " DOMAIN("account") " AS domain,"
+    " {word service} AS service, " TIME("ts") " AS time, ts, ip, country FROM last_login;";
 
 static const gchar *const fixed_view_names[]
-  = { "alerts", "activity_daily", "failed_ips", "log_tail" };
+  = { "alerts", "activity_daily", "failed_ips", "log_tail", "last_logins" };
 
 /* ---- words -------------------------------------------------------------------------------- */
 
@@ -396,6 +458,16 @@ make_view(sqlite3 *db, const View *view, const GArray *segments)
   return ok;
 }
 
+static gboolean
+make_fixed_views(sqlite3 *db)
+{
+  gchar *sql = expand_words(fixed_views);
+  gboolean ok = mt_sql_exec(db, sql);
+
+  g_free(sql);
+  return ok;
+}
+
 gboolean
 mt_schema_make_views(sqlite3 *db, const GArray *segments)
 {
@@ -405,5 +477,5 @@ mt_schema_make_views(sqlite3 *db, const GArray *segments)
   for (guint i = 0; i < G_N_ELEMENTS(views); i++)
     if (!make_view(db, &views[i], segments))
       return FALSE;
-  return mt_sql_exec(db, fixed_views);
+  return make_fixed_views(db);
 }

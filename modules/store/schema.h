@@ -27,9 +27,9 @@ gboolean mt_schema_create(sqlite3 *db);
 gboolean mt_schema_add_segment(sqlite3 *db, gint segment);
 gboolean mt_schema_add_indexes(sqlite3 *db, gint segment);
 
-/* mt_schema_drop_table: drops one table whose segment is detached: a small step of
- * retention.  @segment: which it was of; 0: there is none left. */
-gboolean mt_schema_drop_table(sqlite3 *db, gint *segment);
+/* mt_schema_drop_some: a small step towards dropping the tables of detached segments:
+ * an index, some rows, an empty table.  @done: there was something to drop. */
+gboolean mt_schema_drop_some(sqlite3 *db, gboolean *done);
 
 /* mt_schema_make_views: makes the views anew over @segments (gint, oldest first). */
 gboolean mt_schema_make_views(sqlite3 *db, const GArray *segments);
