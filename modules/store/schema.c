@@ -13,6 +13,7 @@ static const gchar once[]
     "CREATE TABLE activity(day INT, account TEXT, sent INT, deferred INT, failed INT, received INT,"
     " rejected INT, bytes_sent INT, bytes_received INT, logins INT, failed_logins INT,"
     " PRIMARY KEY(account, day)) WITHOUT ROWID;"
+    "CREATE INDEX activity_day ON activity(strftime('%Y-%m-%d', day*86400, 'unixepoch'));"
     "CREATE TABLE alert(id INTEGER PRIMARY KEY, ts INT, rule TEXT, severity TEXT, account TEXT,"
     " domain TEXT, ip TEXT, country TEXT, asn INT, count INT, window_seconds INT, text TEXT,"
     " evidence TEXT, emit INT, emitted INT);"
@@ -307,7 +308,7 @@ static const View views[] = {
     "SELECT strftime('%Y-%m-%d', c.day*86400, 'unixepoch') AS day, c.ip AS ip,"
     " " NAME("c.name") " AS name, c.country AS country, c.connections AS connections,"
     " c.rejected AS rejected, c.failed_logins AS failed_logins, c.tls AS tls,"
-    " " TIME("c.first_ts") " AS first_time, " TIME("c.last_ts") " AS last_time"
+    " " TIME("c.first_ts") " AS first_time, " TIME("c.last_ts") " AS last_time, c.first_ts AS ts"
     " FROM connection_@ c" },
   { "accesses",
     "SELECT " TIME("a.ts") " AS time, a.ts AS ts, CASE WHEN a.ended IS NOT NULL THEN"
