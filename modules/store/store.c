@@ -138,11 +138,12 @@ open_database(MtStore *store, GError **error)
 static gboolean
 check_schema(MtStore *store, gboolean *empty, GError **error)
 {
-  gint64 version = mt_sql_integer(store->db, "PRAGMA user_version", -1);
-  gint64 id = mt_sql_integer(store->db, "PRAGMA application_id", -1);
-  gint64 tables = mt_sql_integer(store->db, "SELECT count(*) FROM sqlite_schema", -1);
+  gint64 version, id, tables;
 
-  if (version < 0 || id < 0 || tables < 0)
+  /* One by one: a question that is answered covers the error of the one before. */
+  if ((version = mt_sql_integer(store->db, "PRAGMA user_version", -1)) < 0
+      || (id = mt_sql_integer(store->db, "PRAGMA application_id", -1)) < 0
+      || (tables = mt_sql_integer(store->db, "SELECT count(*) FROM sqlite_schema", -1)) < 0)
     return mt_sql_fail(store->db, store->path, "reading the schema", error);
   *empty = version == 0 && id == 0 && tables == 0;
   if (*empty)
