@@ -59,6 +59,50 @@ detach(const Roll *roll, gboolean *done)
   return mt_segments_detach_oldest(segments, day, roll->today, done);
 }
 
+/* Rows of the oldest segment that are too old while others in it are not: it was stretched
+ * over more days than it would hold by itself, or retention() was longer before. */
+static const struct
+{
+  const gchar *table, *time;
+} aged[] = { { "delivery", "ts" }, { "message", "coalesce(root_ts, ts)" },
+             { "access", "ts" },   { "failure", "ts" },
+             { "reject", "ts" },   { "mailbox", "ts" },
+             { "incident", "ts" } };
+
+static gboolean
+trim_table(const Roll *roll, guint which, gint number, gboolean *done)
+{
+  gboolean ok = mt_sql_execf(roll->store->db,
+                             "DELETE FROM %s_%d WHERE id IN (SELECT id FROM %s_%d WHERE %s<%lld"
+                             " ORDER BY id LIMIT %d)",
+                             aged[which].table, number, aged[which].table, number, aged[which].time,
+                             (gint64) roll->first_kept_day * MT_DAY_US, STEP_ROWS);
+
+  *done = ok && sqlite3_changes(roll->store->db) > 0;
+  return ok;
+}
+
+static gboolean
+trim_oldest(const Roll *roll, gboolean *done)
+{
+  MtSegments *segments = &roll->store->segments;
+  MtSegment *oldest = segments->all->len ? g_ptr_array_index(segments->all, 0) : NULL;
+
+  if (!oldest || oldest->first_day >= roll->first_kept_day
+      || oldest->last_day - oldest->first_day < segments->span_days)
+    return TRUE;
+  for (guint i = 0; i < G_N_ELEMENTS(aged) && !*done; i++)
+    if (!trim_table(roll, i, oldest->number, done))
+      return FALSE;
+  if (*done)
+    return TRUE;
+  oldest->first_day = roll->first_kept_day;
+  return mt_sql_execf(roll->store->db, "DELETE FROM connection_%d WHERE day<%d", oldest->number,
+                      roll->first_kept_day)
+         && mt_sql_execf(roll->store->db, "UPDATE segment SET first_day=%d WHERE number=%d",
+                         oldest->first_day, oldest->number);
+}
+
 /* What stands outside the segments goes with them. */
 static gint32
 first_day(const Roll *roll)
@@ -124,7 +168,7 @@ give_back(const Roll *roll, gboolean *done)
 gboolean
 mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error)
 {
-  static const Step steps[] = { drop_detached, detach, drop_guard, drop_rows, give_back };
+  static const Step steps[] = { drop_detached, detach, trim_oldest, drop_guard, drop_rows, give_back };
   Roll roll = { .store = store, .today = mt_time_day(now), .first_kept_day = G_MININT32 };
   gboolean ok = TRUE;
 

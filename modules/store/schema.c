@@ -8,6 +8,7 @@ static const gchar once[]
     "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_day INT, last_day INT, indexed INT,"
     " detached INT);"
     "CREATE TABLE counter(name TEXT PRIMARY KEY, value INT) WITHOUT ROWID;"
+    "CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT);"
     "CREATE TABLE country(code TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;"
     "CREATE TABLE local_domain(domain TEXT PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE activity(day INT, account TEXT, sent INT, deferred INT, failed INT, received INT,"
@@ -226,7 +227,7 @@ mt_schema_drop_some(sqlite3 *db, gboolean *done)
   "CASE WHEN instr(" address ", char(64)) THEN lower(substr(" address ", instr(" address \
   ", char(64))+1)) END"
 
-/* One arm of a view, "{word}" standing for a CASE over the words of that list. */
+/* One arm of a view, "{list column}" standing for a word. */
 typedef struct
 {
   const gchar *name;
@@ -282,9 +283,7 @@ static const View views[] = {
     " {reason d.reason} AS reason_class, d.attempts AS attempts,"
     " " NAME("d.mailbox") " AS mailbox FROM delivery_@ d WHERE d.attempts>0" },
   { "mail", MAIL_COLUMNS MAIL_FROM },
-  { "mail_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome=1" },
   { "mail_not_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome>1" },
-  { "mail_sent", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome=1" },
   { "mail_not_sent",
     MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
     "SELECT NULL, 1, " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text, NULL, NULL, NULL, NULL,"
@@ -346,6 +345,10 @@ static const gchar fixed_views[]
   = "CREATE VIEW alerts AS SELECT id, " TIME("ts") " AS time, ts, rule, severity, account, domain,"
     " ip, country, asn, count, window_seconds, text, evidence, emit, CASE WHEN emitted IS NOT NULL THEN"
     " " TIME("emitted") " END AS emitted FROM alert;"
+    "CREATE VIEW mail_received AS SELECT * FROM mail WHERE direction IN ('in', 'local')"
+    " AND outcome='delivered';"
+    "CREATE VIEW mail_sent AS SELECT * FROM mail WHERE direction IN ('out', 'local')"
+    " AND outcome='delivered';"
     "CREATE VIEW activity_daily AS SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day,"
     " account, " DOMAIN("account") " AS domain, sent, deferred, failed, received, rejected,"
     " bytes_sent, bytes_received, logins, failed_logins FROM activity;"
@@ -356,9 +359,6 @@ static const gchar fixed_views[]
     " queue_id, message_id, session FROM line;"
     "CREATE VIEW last_logins AS SELECT account, " DOMAIN("account") " AS domain,"
     " {word service} AS service, " TIME("ts") " AS time, ts, ip, country FROM last_login;";
-
-static const gchar *const fixed_view_names[]
-  = { "alerts", "activity_daily", "failed_ips", "log_tail", "last_logins" };
 
 /* ---- words -------------------------------------------------------------------------------- */
 
@@ -400,23 +400,39 @@ static const struct
   { "word", word_name, 1, MT_WORD_COUNT },
 };
 
+/* Words stand in a table of their own: spelled out in every arm of every view they made
+ * most of the schema, which every reader must parse. */
+#define LIST_SIZE 1000
+
 static void
-append_case(GString *sql, const gchar *list, const gchar *column)
+append_word(GString *sql, const gchar *list, const gchar *column)
 {
   for (guint i = 0; i < G_N_ELEMENTS(word_lists); i++)
-    {
-      if (!g_str_equal(word_lists[i].name, list))
-        continue;
-      g_string_append_printf(sql, "CASE %s", column);
-      for (gint w = word_lists[i].first; w < word_lists[i].count; w++)
-        g_string_append_printf(sql, " WHEN %d THEN '%s'", w, word_lists[i].func(w));
-      g_string_append(sql, " END");
-      return;
-    }
+    if (g_str_equal(word_lists[i].name, list))
+      {
+        g_string_append_printf(sql, "(SELECT text FROM word WHERE id=%u+%s)", i * LIST_SIZE, column);
+        return;
+      }
   g_assert_not_reached();
 }
 
-/* "{list column}" becomes a CASE. */
+/* Stores that an older program made lack the words that are new. */
+gboolean
+mt_schema_put_words(sqlite3 *db)
+{
+  gint64 known = mt_sql_integer(db, "SELECT count(*) FROM word", 0), wanted = 0;
+  gboolean ok = TRUE;
+
+  for (guint i = 0; i < G_N_ELEMENTS(word_lists); i++)
+    wanted += word_lists[i].count - word_lists[i].first;
+  for (guint i = 0; i < G_N_ELEMENTS(word_lists) && known < wanted && ok; i++)
+    for (gint w = word_lists[i].first; w < word_lists[i].count && ok; w++)
+      ok = mt_sql_execf(db, "INSERT OR REPLACE INTO word VALUES(%d, %Q)", (gint) i * LIST_SIZE + w,
+                        word_lists[i].func(w));
+  return ok;
+}
+
+/* "{list column}" becomes the word. */
 static gchar *
 expand_words(const gchar *arm)
 {
@@ -430,12 +446,29 @@ expand_words(const gchar *arm)
       gchar **parts = g_strsplit(inside, " ", 2);
 
       g_string_append_len(sql, arm, open - arm);
-      append_case(sql, parts[0], parts[1]);
+      append_word(sql, parts[0], parts[1]);
       g_strfreev(parts);
       g_free(inside);
     }
   g_string_append(sql, arm);
   return g_string_free(sql, FALSE);
+}
+
+/* The writer asks no views, so it need not parse them: their texts are exchanged as rows.
+ * Readers see that the schema has changed by the tables that come and go with it. */
+static gboolean
+put_view(sqlite3 *db, const gchar *name, const gchar *arms)
+{
+  gchar *exists = g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='view' AND name='%s'", name);
+  gboolean ok;
+
+  if (mt_sql_integer(db, exists, 0))
+    ok = mt_sql_execf(db, "UPDATE sqlite_schema SET sql='CREATE VIEW %s AS '||%Q WHERE type='view' AND name='%s'",
+                      name, arms, name);
+  else
+    ok = mt_sql_execf(db, "CREATE VIEW %s AS %s", name, arms);
+  g_free(exists);
+  return ok;
 }
 
 static gboolean
@@ -445,7 +478,6 @@ make_view(sqlite3 *db, const View *view, const GArray *segments)
   gchar *arm = expand_words(view->arm);
   gboolean ok;
 
-  g_string_printf(sql, "DROP VIEW IF EXISTS %s; CREATE VIEW %s AS ", view->name, view->name);
   for (guint i = 0; i < segments->len; i++)
     {
       gchar *filled = mt_schema_fill(arm, g_array_index(segments, gint, i));
@@ -453,7 +485,7 @@ make_view(sqlite3 *db, const View *view, const GArray *segments)
       g_string_append_printf(sql, "%s%s", i ? " UNION ALL " : "", filled);
       g_free(filled);
     }
-  ok = mt_sql_exec(db, sql->str);
+  ok = put_view(db, view->name, sql->str);
   g_free(arm);
   g_string_free(sql, TRUE);
   return ok;
@@ -463,7 +495,8 @@ static gboolean
 make_fixed_views(sqlite3 *db)
 {
   gchar *sql = expand_words(fixed_views);
-  gboolean ok = mt_sql_exec(db, sql);
+  gboolean ok = mt_sql_integer(db, "SELECT 1 FROM sqlite_schema WHERE name='alerts'", 0)
+                || mt_sql_exec(db, sql);
 
   g_free(sql);
   return ok;
@@ -472,11 +505,10 @@ make_fixed_views(sqlite3 *db)
 gboolean
 mt_schema_make_views(sqlite3 *db, const GArray *segments)
 {
-  for (guint i = 0; i < G_N_ELEMENTS(fixed_view_names); i++)
-    if (!mt_sql_execf(db, "DROP VIEW IF EXISTS %s", fixed_view_names[i]))
-      return FALSE;
-  for (guint i = 0; i < G_N_ELEMENTS(views); i++)
-    if (!make_view(db, &views[i], segments))
-      return FALSE;
-  return make_fixed_views(db);
+  gboolean ok = mt_sql_exec(db, "PRAGMA writable_schema=ON");
+
+  for (guint i = 0; i < G_N_ELEMENTS(views) && ok; i++)
+    ok = make_view(db, &views[i], segments);
+  ok = ok && make_fixed_views(db);
+  return mt_sql_exec(db, "PRAGMA writable_schema=OFF") && ok;
 }

@@ -204,7 +204,7 @@ create(MtStore *store)
   mt_segments_init(&store->segments, store->db, &store->key);
   return mt_sql_exec(store->db, "BEGIN IMMEDIATE")
          && (mt_sql_integer(store->db, "PRAGMA user_version", -1) > 0
-             || (mt_schema_create(store->db) && make_key(store)
+             || (mt_schema_create(store->db) && mt_schema_put_words(store->db) && make_key(store)
                  && mt_segments_for_day(&store->segments, store->today)))
          && mt_sql_exec(store->db, "COMMIT");
 }
@@ -259,7 +259,7 @@ open_all(MtStore *store, GError **error)
         }
       mt_segments_clear(&store->segments);
     }
-  if (!read_key(store))
+  if (!read_key(store) || !mt_schema_put_words(store->db))
     return mt_sql_fail(store->db, store->path, "reading the store's key", error);
   mt_segments_init(&store->segments, store->db, &store->key);
   store->guard = mt_guard_new(store->db, &store->key);

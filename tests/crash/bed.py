@@ -39,6 +39,11 @@ def reason_to_skip():
     return None
 
 
+def run(*arguments, **more):
+    """mailtrail with these arguments."""
+    return subprocess.run([mailtrail, *arguments], capture_output=True, text=True, env=ENV, **more)
+
+
 class Tap:
     """Test lines as automake's driver reads them."""
 

@@ -5,12 +5,10 @@
  * nothing has disturbed, and the admin was told.
  */
 #include "store/fault-vfs.h"
-
-#include "engine/engine.h"
-#include "engine/query.h"
-#include "engine/reader.h"
+#include "store/host.h"
 
 #include <glib/gstdio.h>
+#include <unistd.h>
 
 #define MESSAGES 120
 #define BATCH 40
@@ -18,31 +16,7 @@
 /* Enough for any of the faults to be over. */
 #define TRIES_MAX 60
 
-typedef struct
-{
-  MtSettings settings;
-  MtEngine *engine;
-  MtReader *reader;
-  gchar *directory;
-  GPtrArray *told; /* text */
-} Host;
-
 static GPtrArray *log_lines;
-
-static void
-hear(gpointer user, MtLogLevel level, const gchar *message)
-{
-  g_ptr_array_add(((Host *) user)->told, g_strdup(message));
-}
-
-static gboolean
-was_told(const Host *host, const gchar *part)
-{
-  for (guint i = 0; i < host->told->len; i++)
-    if (strstr(g_ptr_array_index(host->told, i), part))
-      return TRUE;
-  return FALSE;
-}
 
 static void
 make_log(void)
@@ -71,73 +45,12 @@ make_log(void)
 
 /* ---- a host -------------------------------------------------------------------------------- */
 
-static void
-open_engine(Host *host)
-{
-  GError *error = NULL;
-
-  for (guint try = 0; try < TRIES_MAX && !host->engine; try++)
-    {
-      g_clear_error(&error);
-      host->engine = mt_engine_open(&host->settings, MT_ENGINE_REMEMBER, g_get_real_time(), hear, host, &error);
-      if (error && !mt_engine_error_may_pass(error))
-        break;
-    }
-  g_assert_no_error(error);
-}
-
-static void
-start(Host *host)
-{
-  GTimeZone *zone = g_time_zone_new_utc();
-  MtReaderSettings reading = { .zone = zone, .latest = g_get_real_time() };
-  gchar *database;
-
-  host->directory = g_dir_make_tmp("mailtrail-faults-XXXXXX", NULL);
-  host->told = g_ptr_array_new_with_free_func(g_free);
-  database = g_build_filename(host->directory, "mail.db", NULL);
-  mt_settings_init(&host->settings);
-  mt_settings_set(&host->settings, "database", database, NULL);
-  mt_settings_set(&host->settings, "local-domains", "example.com", NULL);
-  mt_settings_set(&host->settings, "retention", "0", NULL);
-  host->reader = mt_reader_new(&reading, NULL);
-  g_free(database);
-  g_time_zone_unref(zone);
-}
-
-static void
-stop(Host *host)
-{
-  GDir *directory = g_dir_open(host->directory, 0, NULL);
-  const gchar *name;
-
-  mt_engine_close(host->engine);
-  while ((name = g_dir_read_name(directory)))
-    {
-      gchar *path = g_build_filename(host->directory, name, NULL);
-
-      g_unlink(path);
-      g_free(path);
-    }
-  g_dir_close(directory);
-  g_rmdir(host->directory);
-  g_free(host->directory);
-  mt_reader_free(host->reader);
-  mt_settings_clear(&host->settings);
-  g_ptr_array_free(host->told, TRUE);
-}
-
 static gboolean
 push_and_commit(Host *host, guint from, guint to, GError **error)
 {
   for (guint i = from; i < to; i++)
-    {
-      MtLine line;
-
-      mt_reader_head(host->reader, mt_span_of_string(g_ptr_array_index(log_lines, i)), &line);
-      if (!mt_engine_push(host->engine, &line, -1, error))
-        return FALSE;
-    }
+    if (!host_push(host, g_ptr_array_index(log_lines, i), error))
+      return FALSE;
   return mt_engine_commit(host->engine, g_get_real_time(), error);
 }
 
@@ -176,47 +89,20 @@ static const gchar *const questions[] = {
   "SELECT time, account, ip, attempts, session FROM accesses_failed ORDER BY session",
   "SELECT day, account, sent, received, failed_logins FROM activity_daily ORDER BY account",
   "SELECT time, rule, account, ip, count FROM alerts ORDER BY ts, account",
+  NULL,
 };
-
-static gchar *
-contents(const Host *host)
-{
-  GString *text = g_string_new(NULL);
-  GError *error = NULL;
-  MtQuery *query = mt_query_open(host->settings.database, &error);
-
-  g_assert_no_error(error);
-  for (guint i = 0; i < G_N_ELEMENTS(questions); i++)
-    {
-      MtRows *rows = mt_query_run(query, questions[i], NULL, &error);
-
-      g_assert_no_error(error);
-      for (; mt_rows_next(rows, &error); g_string_append_c(text, '\n'))
-        for (guint c = 0; c < mt_rows_columns(rows); c++)
-          {
-            MtSpan value = mt_rows_text(rows, c);
-
-            g_string_append_len(text, value.at, value.len);
-            g_string_append_c(text, '|');
-          }
-      g_assert_no_error(error);
-      mt_rows_free(rows);
-    }
-  mt_query_close(query);
-  return g_string_free(text, FALSE);
-}
 
 static gchar *
 undisturbed(void)
 {
-  Host host = { 0 };
+  Host host;
   gchar *all;
 
-  start(&host);
-  open_engine(&host);
+  host_start(&host, "local-domains", "example.com", "retention", "0", NULL);
+  host_open(&host, g_get_real_time());
   play(&host, 0, log_lines->len);
-  all = contents(&host);
-  stop(&host);
+  all = host_contents(&host, questions);
+  host_stop(&host);
   return all;
 }
 
@@ -225,23 +111,23 @@ undisturbed(void)
 static void
 one_fault(FaultKind kind, guint after, guint times, const gchar *want, guint *fired)
 {
-  Host host = { 0 };
+  Host host;
   gchar *got;
 
-  start(&host);
+  host_start(&host, "local-domains", "example.com", "retention", "0", NULL);
   fault_vfs_set(kind, after, times);
-  open_engine(&host);
+  host_open(&host, g_get_real_time());
   play(&host, 0, log_lines->len);
   *fired = fault_vfs_fired();
   fault_vfs_set(FAULT_NONE, 0, 0);
-  got = contents(&host);
+  got = host_contents(&host, questions);
   if (!g_str_equal(got, want))
     {
       g_test_message("%s behind %u, %u times: other rows", fault_names[kind], after, times);
       g_test_fail();
     }
   g_free(got);
-  stop(&host);
+  host_stop(&host);
 }
 
 /* At ever later operations, until none is left to fail. */
@@ -277,12 +163,12 @@ replace_file(const Host *host, const gchar *suffix)
 static void
 test_removed(void)
 {
-  Host host = { 0 };
+  Host host;
   MtEngineCounters counters;
   gchar *want, *got;
 
-  start(&host);
-  open_engine(&host);
+  host_start(&host, "local-domains", "example.com", "retention", "0", NULL);
+  host_open(&host, g_get_real_time());
   play(&host, 0, log_lines->len / 2);
   replace_file(&host, "");
   replace_file(&host, "-wal");
@@ -291,36 +177,35 @@ test_removed(void)
   play(&host, 0, log_lines->len);
   mt_engine_counters(host.engine, &counters);
   g_assert_cmpuint(counters.reopened, ==, 1);
-  g_assert_true(was_told(&host, "removed or replaced"));
+  g_assert_true(host_was_told(&host, "removed or replaced"));
   want = undisturbed();
-  got = contents(&host);
+  got = host_contents(&host, questions);
   g_assert_cmpstr(got, ==, want);
   g_free(want);
   g_free(got);
-  stop(&host);
+  host_stop(&host);
 }
 
 /* The log goes: what it held is still open, and saved. */
 static void
 test_log_removed(void)
 {
-  Host host = { 0 };
+  Host host;
   gchar *want = undisturbed(), *got;
 
-  start(&host);
-  open_engine(&host);
+  host_start(&host, "local-domains", "example.com", "retention", "0", NULL);
+  host_open(&host, g_get_real_time());
   play(&host, 0, log_lines->len / 2);
   replace_file(&host, "-wal");
   play(&host, log_lines->len / 2, log_lines->len);
-  g_assert_true(was_told(&host, "-wal: was removed"));
-  mt_engine_close(host.engine);
-  host.engine = NULL;
-  open_engine(&host);
-  got = contents(&host);
+  g_assert_true(host_was_told(&host, "-wal: was removed"));
+  host_close(&host);
+  host_open(&host, g_get_real_time());
+  got = host_contents(&host, questions);
   g_assert_cmpstr(got, ==, want);
   g_free(want);
   g_free(got);
-  stop(&host);
+  host_stop(&host);
 }
 
 static guint
@@ -356,33 +241,32 @@ static void
 test_damaged(gconstpointer data)
 {
   gint what = GPOINTER_TO_INT(data);
-  Host host = { 0 };
+  Host host;
   MtEngineCounters counters;
   gchar *want, *got;
 
-  start(&host);
-  open_engine(&host);
+  host_start(&host, "local-domains", "example.com", "retention", "0", NULL);
+  host_open(&host, g_get_real_time());
   play(&host, 0, log_lines->len);
-  mt_engine_close(host.engine); /* folds the log back: the damage is not behind it */
-  host.engine = NULL;
+  host_close(&host); /* folds the log back: the damage is not behind it */
   if (what == 0)
     damage(&host, 0, 8192, FALSE); /* its head */
   else if (what == 1)
     damage(&host, 5000, 0, TRUE); /* cut off */
   else
     damage(&host, 8192, 400 * 4096, FALSE); /* pages within */
-  open_engine(&host);
+  host_open(&host, g_get_real_time());
   play(&host, 0, log_lines->len);
   mt_engine_counters(host.engine, &counters);
   g_assert_cmpuint(counters.set_aside, ==, 1);
   g_assert_cmpuint(set_aside_count(&host), ==, 1);
-  g_assert_true(was_told(&host, "it is kept as"));
+  g_assert_true(host_was_told(&host, "it is kept as"));
   want = undisturbed();
-  got = contents(&host);
+  got = host_contents(&host, questions);
   g_assert_cmpstr(got, ==, want);
   g_free(want);
   g_free(got);
-  stop(&host);
+  host_stop(&host);
 }
 
 int
