@@ -8,6 +8,7 @@
 #ifndef MT_CLI_CLI_H
 #define MT_CLI_CLI_H
 
+#include "engine/engine.h"
 #include "engine/query.h"
 #include "scan/stamp.h"
 
@@ -39,6 +40,16 @@ gboolean cli_parse_options(int *argc, char ***argv, const gchar *parameters, con
 
 /* cli_database: @option, or $MAILTRAIL_DATABASE, or the default. */
 const gchar *cli_database(const gchar *option);
+
+/* cli_settings: what the store's destination was set to; defaults where there is no store
+ * yet.  @settings: not initialised yet. */
+gboolean cli_settings(const gchar *database, MtSettings *settings, GError **error);
+
+/* cli_open_engine: an engine on the store at @database, which must be there, without what
+ * only lines need.  @overrides: (nullable) as of mt_settings_apply().  @settings: as
+ * cli_settings(); outlives the engine.  NULL with @error. */
+MtEngine *cli_open_engine(const gchar *database, const GPtrArray *overrides, MtSettings *settings,
+                          GError **error);
 
 /* cli_parse_time: an ISO time, "2h", "7d", "now", "today", "yesterday"; local time where
  * none is stated.  FALSE where the text is none of them. */
@@ -75,6 +86,23 @@ typedef struct
 
 gint cli_list(const CliList *list, int argc, char **argv);
 
+/* How rows are printed. */
+typedef enum
+{
+  CLI_TABLE,
+  CLI_JSON,
+  CLI_CSV,
+} CliForm;
+
+/* cli_print_rows: all that are left.  @head: with the columns' names.  Returns: how many. */
+guint cli_print_rows(MtRows *rows, CliForm form, gboolean head, GError **error);
+
+/* ---- raw lines: lines.c ------------------------------------------------------------------ */
+
+/* cli_print_related: the raw lines that belong to records of @ids (queue IDs, Message-IDs,
+ * sessions; it grows by those that they lead to), oldest first.  Returns: how many. */
+guint cli_print_related(MtQuery *query, GHashTable *ids, CliForm form, GError **error);
+
 /* cli_print_json, cli_print_csv: the current row. */
 void cli_print_json(const MtRows *rows);
 void cli_print_csv(const MtRows *rows);
@@ -82,12 +110,18 @@ void cli_print_csv_head(const MtRows *rows);
 
 gint cli_run_accesses(int argc, char **argv);
 gint cli_run_alerts(int argc, char **argv);
+gint cli_run_connections(int argc, char **argv);
 gint cli_run_failures(int argc, char **argv);
+gint cli_run_forget(int argc, char **argv);
 gint cli_run_import(int argc, char **argv);
 gint cli_run_locate(int argc, char **argv);
+gint cli_run_lines(int argc, char **argv);
 gint cli_run_parse(int argc, char **argv);
 gint cli_run_policy(int argc, char **argv);
+gint cli_run_queue(int argc, char **argv);
 gint cli_run_search(int argc, char **argv);
+gint cli_run_store(int argc, char **argv);
+gint cli_run_summary(int argc, char **argv);
 gint cli_run_trace(int argc, char **argv);
 
 #endif

@@ -57,6 +57,44 @@ cli_database(const gchar *option)
   return environment && *environment ? environment : mt_settings_default_database();
 }
 
+gboolean
+cli_settings(const gchar *database, MtSettings *settings, GError **error)
+{
+  MtQuery *query = g_file_test(database, G_FILE_TEST_EXISTS) ? mt_query_open(database, NULL) : NULL;
+  gchar *remembered = query ? mt_query_meta(query, "settings") : NULL;
+
+  mt_settings_init(settings);
+  if (remembered)
+    mt_settings_from_text(settings, remembered);
+  g_free(remembered);
+  mt_query_close(query);
+  return mt_settings_set(settings, "database", database, error);
+}
+
+static void
+log_message(gpointer user, MtLogLevel level, const gchar *message)
+{
+  fprintf(stderr, "mailtrail: %s\n", message);
+}
+
+MtEngine *
+cli_open_engine(const gchar *database, const GPtrArray *overrides, MtSettings *settings,
+                GError **error)
+{
+  MtQuery *query = mt_query_open(database, error);
+  gboolean there = query != NULL;
+
+  mt_query_close(query);
+  if (!there || !cli_settings(database, settings, error)
+      || (overrides && !mt_settings_apply(settings, overrides, error)))
+    return NULL;
+  g_clear_pointer(&settings->geoip_database, g_free);
+  g_clear_pointer(&settings->asn_database, g_free);
+  g_clear_pointer(&settings->anonymous_ip_database, g_free);
+  g_clear_pointer(&settings->policy_file, g_free);
+  return mt_engine_open(settings, 0, g_get_real_time(), log_message, NULL, error);
+}
+
 static gboolean
 parse_age(const gchar *text, MtTime now, MtTime *out)
 {

@@ -220,18 +220,8 @@ sort_files(Import *import, int argc, char **argv, GError **error)
 static gboolean
 make_settings(Import *import, GError **error)
 {
-  const gchar *path = cli_database(import->database);
-  MtQuery *query
-    = g_file_test(path, G_FILE_TEST_EXISTS) ? mt_query_open(path, NULL) : NULL;
-  gchar *remembered = query ? mt_query_meta(query, "settings") : NULL;
-  gboolean ok = TRUE;
+  gboolean ok = cli_settings(cli_database(import->database), &import->settings, error);
 
-  mt_settings_init(&import->settings);
-  if (remembered)
-    mt_settings_from_text(&import->settings, remembered);
-  g_free(remembered);
-  mt_query_close(query);
-  ok = mt_settings_set(&import->settings, "database", path, error);
   ok = ok && mt_settings_apply(&import->settings, import->overrides, error);
   if (import->retention >= 0)
     import->settings.retention_days = import->retention;

@@ -273,31 +273,36 @@ cell_of(const MtRows *rows, guint column)
   return g_string_free(cell, FALSE);
 }
 
-static guint
-print_rows(MtRows *rows, const Options *options, gboolean head, GError **error)
+guint
+cli_print_rows(MtRows *rows, CliForm form, gboolean head, GError **error)
 {
   GPtrArray *cells = g_ptr_array_new_with_free_func(g_free);
-  gboolean table = !options->json && !options->csv;
   guint count = 0;
 
-  if (options->csv && head)
+  if (form == CLI_CSV && head)
     cli_print_csv_head(rows);
-  for (guint i = 0; table && head && i < mt_rows_columns(rows); i++)
+  for (guint i = 0; form == CLI_TABLE && head && i < mt_rows_columns(rows); i++)
     g_ptr_array_add(cells, g_ascii_strup(mt_rows_name(rows, i), -1));
   for (; mt_rows_next(rows, error); count++)
     {
-      if (options->json)
+      if (form == CLI_JSON)
         cli_print_json(rows);
-      else if (options->csv)
+      else if (form == CLI_CSV)
         cli_print_csv(rows);
-      for (guint i = 0; table && i < mt_rows_columns(rows); i++)
+      for (guint i = 0; form == CLI_TABLE && i < mt_rows_columns(rows); i++)
         g_ptr_array_add(cells, cell_of(rows, i));
     }
-  if (table && count)
+  if (form == CLI_TABLE && count)
     print_table(cells, mt_rows_columns(rows));
   g_ptr_array_free(cells, TRUE);
   fflush(stdout);
   return count;
+}
+
+static CliForm
+form_of(const Options *options)
+{
+  return options->json ? CLI_JSON : options->csv ? CLI_CSV : CLI_TABLE;
 }
 
 /* ---- together --------------------------------------------------------------------------------- */
@@ -346,7 +351,7 @@ follow(MtQuery *query, const CliList *list, const Options *options, const gchar 
                             last);
       rows = mt_query_run(query, sql, (const gchar *const *) where->params->pdata, &error);
       if (rows)
-        print_rows(rows, options, FALSE, &error);
+        cli_print_rows(rows, form_of(options), FALSE, &error);
       mt_rows_free(rows);
       g_free(sql);
       sql = g_strdup_printf("SELECT coalesce(max(ts), %" G_GINT64_FORMAT ") FROM %s", seen, list->view);
@@ -377,7 +382,7 @@ print_page(MtQuery *query, const CliList *list, const Options *options, gchar **
       g_string_append_printf(sql, " LIMIT %d OFFSET %d", options->limit, options->offset);
       rows = mt_query_run(query, sql->str, (const gchar *const *) where->params->pdata, &error);
       if (rows)
-        count = print_rows(rows, options, TRUE, &error);
+        count = cli_print_rows(rows, form_of(options), TRUE, &error);
       mt_rows_free(rows);
       status = error ? cli_fail(&error) : count ? CLI_FINE : CLI_NOTHING;
       if (options->follow && status != CLI_FAILED)

@@ -6,12 +6,18 @@
 static const CliCommand commands[] = {
   { "accesses", cli_run_accesses, "logins, with their logouts" },
   { "alerts", cli_run_alerts, "suspicious logins" },
+  { "connections", cli_run_connections, "clients, day by day" },
   { "failures", cli_run_failures, "failed logins" },
+  { "forget", cli_run_forget, "erase a person's records" },
   { "import", cli_run_import, "read logs into the store" },
   { "locate", cli_run_locate, "which folder a message is in now, or how it left" },
+  { "lines", cli_run_lines, "raw lines, while they are kept" },
   { "parse", cli_run_parse, "what each line of a log says, as JSON" },
   { "policy", cli_run_policy, "check or show the policy file" },
+  { "queue", cli_run_queue, "mail that still waits, and why" },
   { "search", cli_run_search, "mail, by sender, recipient, status and more" },
+  { "store", cli_run_store, "the store itself: check, stats, prune, backup" },
+  { "summary", cli_run_summary, "activity per account, and what went wrong" },
   { "trace", cli_run_trace, "everything known of one message" },
 };
 
@@ -21,7 +27,7 @@ print_help(FILE *to)
   fprintf(to, "Usage: mailtrail SUBCOMMAND [OPTION...]\n\n"
               "Answers what became of a mail, and who logged in from where.\n\nSubcommands:\n");
   for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
-    fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].summary);
   fprintf(to, "\nmailtrail SUBCOMMAND --help tells its options.\n");
 }
 

@@ -10,7 +10,8 @@
 typedef struct
 {
   MtQuery *query;
-  gboolean json, csv;
+  gboolean json, csv, lines;
+  GHashTable *ids; /* queue IDs and Message-IDs of what was shown */
   GError *error;
 } Trace;
 
@@ -340,6 +341,37 @@ print_csv_tree(Trace *trace, const gchar *id, gint depth, gboolean *headed)
 
 /* ---- together --------------------------------------------------------------------------------- */
 
+/* ---- raw lines ---------------------------------------------------------------------------------- */
+
+static void
+collect_ids(Trace *trace, const gchar *id, gint depth)
+{
+  MtRows *rows = ask(trace, "SELECT queue_id, message_id FROM messages WHERE id=CAST(? AS INTEGER)", id,
+                     NULL);
+  gchar **children;
+
+  while (next(trace, rows))
+    for (guint i = 0; i < 2; i++)
+      if (mt_rows_text(rows, i).len)
+        g_hash_table_add(trace->ids, dup_column(rows, i));
+  mt_rows_free(rows);
+  children = ids_of(trace, "SELECT id FROM messages WHERE parent_id=CAST(? AS INTEGER)", id, NULL);
+  for (guint i = 0; children[i] && depth < MAX_DEPTH; i++)
+    collect_ids(trace, children[i], depth + 1);
+  g_strfreev(children);
+}
+
+static void
+print_lines(Trace *trace)
+{
+  if (trace->error)
+    return;
+  if (!trace->json && !trace->csv)
+    putchar('\n');
+  cli_print_related(trace->query, trace->ids, trace->json ? CLI_JSON : trace->csv ? CLI_CSV : CLI_TABLE,
+                    &trace->error);
+}
+
 static gint
 run(Trace *trace, const gchar *id)
 {
@@ -362,7 +394,11 @@ run(Trace *trace, const gchar *id)
         print_csv_tree(trace, top, 0, &headed);
       else
         print_tree(trace, top, 0);
+      if (trace->lines)
+        collect_ids(trace, top, 0);
     }
+  if (found && trace->lines)
+    print_lines(trace);
   g_hash_table_destroy(shown);
   g_strfreev(ids);
   if (trace->error)
@@ -379,6 +415,7 @@ cli_run_trace(int argc, char **argv)
     { "database", 'd', 0, G_OPTION_ARG_FILENAME, &database, "the store", "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &trace.json, "one object, its hops in it", NULL },
     { "csv", 0, 0, G_OPTION_ARG_NONE, &trace.csv, "one row for each delivery of each hop", NULL },
+    { "lines", 0, 0, G_OPTION_ARG_NONE, &trace.lines, "with its raw lines, while they are kept", NULL },
     { NULL },
   };
   GError *error = NULL;
@@ -393,7 +430,11 @@ cli_run_trace(int argc, char **argv)
   else if (!(trace.query = mt_query_open(cli_database(database), &error)))
     status = cli_fail(&error);
   else
-    status = run(&trace, argv[1]);
+    {
+      trace.ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+      status = run(&trace, argv[1]);
+      g_hash_table_destroy(trace.ids);
+    }
   mt_query_close(trace.query);
   g_free(database);
   return status;

@@ -26,11 +26,13 @@ struct MtEngine
   MtStore *store;
   MtTrail *trail;
   MtWatch *watch;
+  MtPolicy *policy;
   MtGeo *geo;
   MtRawRing *raw;
   MtEngineLog log;
   gpointer user;
-  MtEngineCounters counters;
+  MtEngineCounters counters, kept; /* kept: as of the last time they went into the store */
+  guint generation;      /* of the store that trail and watch were made for */
   gboolean begun;        /* lines have been pushed since the last commit */
   guint flags;
   gboolean retaining;    /* rolling has more to do */
@@ -65,6 +67,16 @@ tell(MtEngine *engine, MtLogLevel level, const gchar *message)
 }
 
 static void
+tell_notice(MtEngine *engine)
+{
+  gchar *notice = engine->store ? mt_store_take_notice(engine->store) : NULL;
+
+  if (notice)
+    tell(engine, MT_LOG_ERROR, notice);
+  g_free(notice);
+}
+
+static void
 tell_error(MtEngine *engine, GError **error)
 {
   tell(engine, MT_LOG_ERROR, (*error)->message);
@@ -96,6 +108,39 @@ fill_settings(MtEngine *engine)
                          .max_messages = MT_TRAIL_MAX_MESSAGES };
 }
 
+static const struct
+{
+  gsize of_engine, of_trail;
+} trail_counters[] = {
+#define X(name) { G_STRUCT_OFFSET(MtEngineCounters, name), G_STRUCT_OFFSET(MtTrailCounters, name) }
+  X(orphaned), X(dropped), X(evicted), X(late)
+#undef X
+};
+
+static guint64 *
+counter_at(gpointer counters, gsize offset)
+{
+  return (guint64 *) (gpointer) ((gchar *) counters + offset);
+}
+
+/* What is in memory is of one store and hashed with its key. */
+static void
+make_memory(MtEngine *engine)
+{
+  const MtHashKey *key = mt_store_key(engine->store);
+
+  for (guint i = 0; engine->trail && i < G_N_ELEMENTS(trail_counters); i++)
+    *counter_at(&engine->counters, trail_counters[i].of_engine)
+      += *counter_at((gpointer) mt_trail_counters(engine->trail), trail_counters[i].of_trail);
+  mt_trail_free(engine->trail);
+  mt_watch_free(engine->watch);
+  engine->trail = mt_trail_new(&engine->trail_settings, &engine->trail_backing, key);
+  engine->watch = mt_watch_new(&engine->watch_backing, key, engine->settings->exclude_ips);
+  if (engine->policy)
+    mt_watch_set_policy(engine->watch, engine->policy);
+  engine->generation = mt_store_generation(engine->store);
+}
+
 static gboolean
 read_policy(MtEngine *engine, GError **error)
 {
@@ -111,7 +156,8 @@ read_policy(MtEngine *engine, GError **error)
   if (!policy)
     return FALSE;
   mt_watch_set_policy(engine->watch, policy);
-  mt_policy_unref(policy);
+  g_clear_pointer(&engine->policy, mt_policy_unref);
+  engine->policy = policy;
   return TRUE;
 }
 
@@ -119,24 +165,19 @@ static gboolean
 open_parts(MtEngine *engine, MtTime now, GError **error)
 {
   const MtSettings *settings = engine->settings;
-  gchar *warning, *remembered;
+  gchar *remembered;
 
   engine->geo = mt_geo_new(settings->geoip_database, settings->asn_database,
                            settings->anonymous_ip_database, error);
   if (!engine->geo)
     return FALSE;
-  engine->store = mt_store_open(&engine->store_settings, now, &warning, error);
-  if (warning)
-    tell(engine, MT_LOG_ERROR, warning);
-  g_free(warning);
+  engine->store = mt_store_open(&engine->store_settings, now, error);
   if (!engine->store)
     return FALSE;
+  tell_notice(engine);
   engine->trail_backing = mt_store_backing(engine->store);
   engine->watch_backing = (MtWatchBacking){ engine->store, mt_store_pair_seen };
-  engine->trail
-    = mt_trail_new(&engine->trail_settings, &engine->trail_backing, mt_store_key(engine->store));
-  engine->watch
-    = mt_watch_new(&engine->watch_backing, mt_store_key(engine->store), settings->exclude_ips);
+  make_memory(engine);
   if (!read_policy(engine, error))
     return FALSE;
   remembered = mt_settings_to_text(settings);
@@ -205,6 +246,32 @@ put_raw_lines(MtEngine *engine)
   g_array_free(lines, TRUE);
 }
 
+/* Counters outlive the process; a crash loses those of the last second. */
+static void
+keep_counts(MtEngine *engine)
+{
+  MtStoreCount counts[32];
+  MtEngineCounters now;
+  GError *error = NULL;
+  guint n = 0;
+
+  mt_engine_counters(engine, &now);
+  for (guint i = 0; mt_engine_counter_names[i].name && n < G_N_ELEMENTS(counts); i++)
+    {
+      gsize offset = mt_engine_counter_names[i].offset;
+      guint64 more = *counter_at(&now, offset) - *counter_at(&engine->kept, offset);
+
+      if (more)
+        counts[n++] = (MtStoreCount){ mt_engine_counter_names[i].name, more };
+    }
+  if (n == 0)
+    return;
+  if (mt_store_add_counts(engine->store, counts, n, &error))
+    engine->kept = now;
+  else
+    tell_error(engine, &error);
+}
+
 void
 mt_engine_close(MtEngine *engine)
 {
@@ -212,9 +279,14 @@ mt_engine_close(MtEngine *engine)
     return;
   if (engine->begun)
     mt_engine_rollback(engine);
-  put_raw_lines(engine);
+  if (engine->trail)
+    {
+      put_raw_lines(engine);
+      keep_counts(engine);
+    }
   mt_trail_free(engine->trail);
   mt_watch_free(engine->watch);
+  g_clear_pointer(&engine->policy, mt_policy_unref);
   mt_store_close(engine->store);
   mt_geo_free(engine->geo);
   mt_raw_free(engine->raw);
@@ -285,8 +357,15 @@ begin(MtEngine *engine, GError **error)
   if (engine->begun)
     return TRUE;
   if (!mt_store_begin(engine->store, &others_wrote, error))
-    return FALSE;
+    {
+      tell_notice(engine);
+      return FALSE;
+    }
+  tell_notice(engine);
   engine->begun = TRUE;
+  mt_raw_mark(engine->raw);
+  if (engine->generation != mt_store_generation(engine->store))
+    make_memory(engine);
   if (others_wrote)
     recall(engine);
   return TRUE;
@@ -396,7 +475,7 @@ mt_engine_push(MtEngine *engine, const MtLine *line, gint64 uid, GError **error)
         }
       fold(engine, line, &event);
     }
-  mt_raw_add(engine->raw, line);
+  mt_raw_add(engine->raw, line, &event);
   return TRUE;
 }
 
@@ -430,7 +509,11 @@ mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
       mt_trail_committed(engine->trail);
     }
   else
-    engine->counters.failures++;
+    {
+      engine->counters.failures++;
+      mt_raw_forget(engine->raw);
+    }
+  tell_notice(engine);
   if (ok && work.alerts->len)
     __atomic_store_n(&engine->alert_id, mt_store_last_alert(engine->store), __ATOMIC_RELEASE);
   mt_watch_settle(engine->watch);
@@ -444,8 +527,27 @@ mt_engine_rollback(MtEngine *engine)
   if (!engine->begun)
     return;
   mt_store_rollback(engine->store);
+  mt_raw_forget(engine->raw);
   mt_watch_settle(engine->watch);
   engine->begun = FALSE;
+}
+
+/* ---- once, for a command ----------------------------------------------------------------------- */
+
+gboolean
+mt_engine_retain(MtEngine *engine, MtTime now, gboolean *more, GError **error)
+{
+  return mt_store_retain(engine->store, now, more, error);
+}
+
+gboolean
+mt_engine_forget(MtEngine *engine, const gchar *address, guint64 *found, GError **error)
+{
+  gboolean ok = mt_store_forget(engine->store, address, found, error)
+                && mt_store_wipe(engine->store, address, error);
+
+  tell_notice(engine);
+  return ok;
 }
 
 /* ---- besides lines ---------------------------------------------------------------------------- */
@@ -497,6 +599,8 @@ look(MtEngine *engine, MtTime now)
     tell_error(engine, &error);
   put_raw_lines(engine);
   mark_emitted(engine, now);
+  keep_counts(engine);
+  tell_notice(engine);
 }
 
 gboolean
@@ -527,14 +631,15 @@ mt_engine_tick(MtEngine *engine, MtTime now)
 void
 mt_engine_counters(const MtEngine *engine, MtEngineCounters *counters)
 {
-  const MtTrailCounters *trail = mt_trail_counters(engine->trail);
+  const MtStoreCounters *store = mt_store_counters(engine->store);
 
   *counters = engine->counters;
-  counters->orphaned = trail->orphaned;
-  counters->dropped = trail->dropped;
-  counters->evicted = trail->evicted;
-  counters->late = trail->late;
-  counters->absurd = mt_store_absurd(engine->store);
+  for (guint i = 0; i < G_N_ELEMENTS(trail_counters); i++)
+    *counter_at(counters, trail_counters[i].of_engine)
+      += *counter_at((gpointer) mt_trail_counters(engine->trail), trail_counters[i].of_trail);
+#define X(name) counters->name = store->name;
+  MT_STORE_COUNTERS(X)
+#undef X
 }
 
 gint64

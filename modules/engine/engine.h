@@ -40,7 +40,12 @@ typedef void (*MtEngineLog)(gpointer user, MtLogLevel level, const gchar *messag
   X(alerts)     /* raised */ \
   X(commits)    /* transactions that succeeded */ \
   X(failures)   /* transactions that did not */ \
-  X(absurd)     /* rows whose time is a clock's mistake */
+  X(absurd)     /* rows whose time is a clock's mistake */ \
+  X(rolled)     /* late lines' rows whose record has rolled off */ \
+  X(reopened)   /* the store was removed or replaced under us */ \
+  X(set_aside)  /* damaged stores */ \
+  X(unfolded)   /* times that the log could not be folded back into the file */ \
+  X(long_readers) /* times that a reader held the log until it was large */
 
 typedef struct
 {
@@ -95,6 +100,13 @@ void mt_engine_rollback(MtEngine *engine);
 /* mt_engine_tick: what is due besides lines, in small steps: rolling, the policy file,
  * databases, raw lines.  Between commits only.  Returns: there is more to do at once. */
 gboolean mt_engine_tick(MtEngine *engine, MtTime now);
+
+/* mt_engine_retain: one small step of rolling, now.  @more: there is more to do. */
+gboolean mt_engine_retain(MtEngine *engine, MtTime now, gboolean *more, GError **error);
+
+/* mt_engine_forget: a person out of the store, its log and what was set aside of it.
+ * @found: how many texts and rows held the address. */
+gboolean mt_engine_forget(MtEngine *engine, const gchar *address, guint64 *found, GError **error);
 
 void mt_engine_counters(const MtEngine *engine, MtEngineCounters *counters);
 

@@ -18,10 +18,10 @@ struct MtRows
 static gboolean
 check(MtQuery *query, GError **error)
 {
-  gint64 id = mt_sql_integer(query->db, "PRAGMA application_id", -1);
-  gint64 version = mt_sql_integer(query->db, "PRAGMA user_version", -1);
+  gint64 id, version;
 
-  if (id < 0 || version < 0)
+  if ((id = mt_sql_integer(query->db, "PRAGMA application_id", -1)) < 0
+      || (version = mt_sql_integer(query->db, "PRAGMA user_version", -1)) < 0)
     return mt_sql_fail(query->db, query->path, "reading the store", error);
   if (id != MT_SCHEMA_APPLICATION_ID)
     g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN, "%s: is no mailtrail store", query->path);

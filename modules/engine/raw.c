@@ -4,17 +4,21 @@
 /* Longer lines are cut: no syslog daemon passes on more by default. */
 #define LINE_MAX_BYTES 65536
 
+/* host, program, text, and the IDs of the records that it made */
+#define TEXTS 6
+
 typedef struct
 {
   MtTime at;
-  GString *bytes; /* host, program and text, one behind the other */
-  guint host_len, program_len;
+  GString *bytes; /* all texts, one behind the other */
+  guint lens[TEXTS];
 } Slot;
 
 struct MtRawRing
 {
   Slot *slots;
   guint size, count, next;
+  guint uncommitted; /* the newest of them */
 };
 
 MtRawRing *
@@ -40,8 +44,14 @@ mt_raw_free(MtRawRing *ring)
 }
 
 void
-mt_raw_add(MtRawRing *ring, const MtLine *line)
+mt_raw_add(MtRawRing *ring, const MtLine *line, const MtEvent *event)
 {
+  const MtSpan texts[TEXTS] = { line->host,
+                                line->program,
+                                mt_span(line->text.at, MIN(line->text.len, LINE_MAX_BYTES)),
+                                mt_event_text(event, MT_F_QUEUE_ID),
+                                mt_event_text(event, MT_F_MESSAGE_ID),
+                                mt_event_text(event, MT_F_SESSION) };
   Slot *slot;
 
   if (ring->size == 0)
@@ -51,13 +61,47 @@ mt_raw_add(MtRawRing *ring, const MtLine *line)
     slot->bytes = g_string_sized_new(line->text.len + 64);
   g_string_truncate(slot->bytes, 0);
   slot->at = line->time;
-  slot->host_len = line->host.len;
-  slot->program_len = line->program.len;
-  g_string_append_len(slot->bytes, line->host.at, line->host.len);
-  g_string_append_len(slot->bytes, line->program.at, line->program.len);
-  g_string_append_len(slot->bytes, line->text.at, MIN(line->text.len, LINE_MAX_BYTES));
+  for (guint i = 0; i < TEXTS; i++)
+    {
+      slot->lens[i] = texts[i].len;
+      g_string_append_len(slot->bytes, texts[i].at ? texts[i].at : "", texts[i].len);
+    }
   ring->next = (ring->next + 1) % ring->size;
   ring->count = MIN(ring->count + 1, ring->size);
+  ring->uncommitted = MIN(ring->uncommitted + 1, ring->size);
+}
+
+void
+mt_raw_mark(MtRawRing *ring)
+{
+  ring->uncommitted = 0;
+}
+
+void
+mt_raw_forget(MtRawRing *ring)
+{
+  guint newest = MIN(ring->uncommitted, ring->count);
+
+  if (newest)
+    ring->next = (ring->next + ring->size - newest) % ring->size;
+  ring->count -= newest;
+  ring->uncommitted = 0;
+}
+
+/* Of an ID that the line does not state there is none. */
+static void
+read_slot(const Slot *slot, MtRawLine *line)
+{
+  MtSpan *const to[TEXTS] = { &line->host,     &line->program,    &line->text,
+                              &line->queue_id, &line->message_id, &line->session };
+  const gchar *at = slot->bytes->str;
+
+  line->at = slot->at;
+  for (guint i = 0; i < TEXTS; i++)
+    {
+      *to[i] = i > 2 && slot->lens[i] == 0 ? MT_NO_SPAN : mt_span(at, slot->lens[i]);
+      at += slot->lens[i];
+    }
 }
 
 GArray *
@@ -67,16 +111,11 @@ mt_raw_take(MtRawRing *ring)
 
   for (guint i = 0; i < ring->count; i++)
     {
-      const Slot *slot = &ring->slots[(ring->next + ring->size - ring->count + i) % ring->size];
-      const gchar *at = slot->bytes->str;
-      MtRawLine line = { .at = slot->at };
+      MtRawLine line;
 
-      line.host = mt_span(at, slot->host_len);
-      line.program = mt_span(at + slot->host_len, slot->program_len);
-      at += slot->host_len + slot->program_len;
-      line.text = mt_span(at, slot->bytes->str + slot->bytes->len - at);
+      read_slot(&ring->slots[(ring->next + ring->size - ring->count + i) % ring->size], &line);
       g_array_append_val(lines, line);
     }
-  ring->count = 0;
+  ring->count = ring->uncommitted = 0;
   return lines;
 }

@@ -8,7 +8,7 @@
 #ifndef MT_ENGINE_RAW_H
 #define MT_ENGINE_RAW_H
 
-#include "scan/line.h"
+#include "event/event.h"
 
 typedef struct MtRawRing MtRawRing;
 
@@ -16,7 +16,12 @@ typedef struct MtRawRing MtRawRing;
 MtRawRing *mt_raw_new(guint size);
 void mt_raw_free(MtRawRing *ring);
 
-void mt_raw_add(MtRawRing *ring, const MtLine *line);
+/* mt_raw_add: with the IDs of @event, by which the line is found again. */
+void mt_raw_add(MtRawRing *ring, const MtLine *line, const MtEvent *event);
+
+/* mt_raw_mark: a batch begins.  mt_raw_forget: it failed; its lines come again. */
+void mt_raw_mark(MtRawRing *ring);
+void mt_raw_forget(MtRawRing *ring);
 
 /* mt_raw_take: the lines since the last call, oldest first, MtRawLine (store/store.h);
  * texts are valid until the next mt_raw_add().  (transfer full) */

@@ -27,6 +27,16 @@ read_country(sqlite3_stmt *stmt, gint *at, MtCountry country)
   memcpy(country, code.at ? code.at : "", MIN(code.len, 2));
 }
 
+static sqlite3_stmt *
+stmt_of(MtStore *store, MtSegment *segment, MtStmt which)
+{
+  sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, which);
+
+  if (!stmt)
+    mt_store_read_failed(store, "reading records");
+  return stmt;
+}
+
 /* ---- messages ------------------------------------------------------------------------------ */
 
 static void
@@ -130,14 +140,14 @@ static void
 give_message(MtStore *store, MtSegment *segment, const MtMessageRow *row, MtMessageFound found,
              gpointer sink)
 {
-  sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_DELIVERIES);
+  sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_DELIVERIES);
   GStringChunk *texts = g_string_chunk_new(512);
   GArray *deliveries = g_array_new(FALSE, FALSE, sizeof(MtDeliveryRow));
 
   if (stmt)
     {
       sqlite3_bind_int64(stmt, 1, row->id);
-      while (sqlite3_step(stmt) == SQLITE_ROW)
+      while (mt_store_next_row(store, stmt))
         {
           MtDeliveryRow delivery;
 
@@ -171,9 +181,10 @@ texts_of(MtMessageRow *row, guint *count)
 }
 
 static void
-collect(MtSegment *segment, sqlite3_stmt *stmt, MtSpan host, GArray *all, GStringChunk *kept)
+collect(MtStore *store, MtSegment *segment, sqlite3_stmt *stmt, MtSpan host, GArray *all,
+        GStringChunk *kept)
 {
-  while (sqlite3_step(stmt) == SQLITE_ROW)
+  while (mt_store_next_row(store, stmt))
     {
       Found one = { .segment = segment };
       guint count;
@@ -214,12 +225,12 @@ messages_by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound
   for (gint i = store->segments.all->len - 1; i >= 0; i--)
     {
       MtSegment *segment = g_ptr_array_index(store->segments.all, i);
-      sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_BY_QUEUE_ID);
+      sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_BY_QUEUE_ID);
 
       if (!stmt)
         continue;
       mt_sql_bind(stmt, 1, queue_id);
-      collect(segment, stmt, host, all, kept);
+      collect(store, segment, stmt, host, all, kept);
     }
   give_all(store, all, kept, found, sink);
 }
@@ -239,12 +250,12 @@ messages_by_message_id(gpointer self, MtSpan message_id, MtTime at, gint64 windo
 
       if (segment->first_day > mt_time_day(at + window_us)
           || segment->last_day < mt_time_day(at - window_us)
-          || !(stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_BY_MESSAGE_ID)))
+          || !(stmt = stmt_of(store, segment, MT_STMT_GET_BY_MESSAGE_ID)))
         continue;
       mt_sql_bind(stmt, 1, message_id);
       sqlite3_bind_int64(stmt, 2, at - window_us);
       sqlite3_bind_int64(stmt, 3, at + window_us);
-      collect(segment, stmt, MT_NO_SPAN, all, kept);
+      collect(store, segment, stmt, MT_NO_SPAN, all, kept);
     }
   give_all(store, all, kept, found, sink);
 }
@@ -259,12 +270,12 @@ messages_by_parent(gpointer self, gint64 parent_id, MtMessageFound found, gpoint
   for (gint i = store->segments.all->len - 1; i >= 0; i--)
     {
       MtSegment *segment = g_ptr_array_index(store->segments.all, i);
-      sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_BY_PARENT);
+      sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_BY_PARENT);
 
       if (!stmt)
         continue;
       sqlite3_bind_int64(stmt, 1, parent_id);
-      collect(segment, stmt, MT_NO_SPAN, all, kept);
+      collect(store, segment, stmt, MT_NO_SPAN, all, kept);
     }
   give_all(store, all, kept, found, sink);
 }
@@ -312,12 +323,12 @@ access_by_key(gpointer self, guint64 key, MtAccessFound found, gpointer sink)
   for (gint i = store->segments.all->len - 1; i >= 0; i--)
     {
       MtSegment *segment = g_ptr_array_index(store->segments.all, i);
-      sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_ACCESS);
+      sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_ACCESS);
 
       if (!stmt)
         continue;
       sqlite3_bind_int64(stmt, 1, (gint64) key);
-      while (sqlite3_step(stmt) == SQLITE_ROW)
+      while (mt_store_next_row(store, stmt))
         {
           MtAccessRow row;
 
@@ -339,11 +350,11 @@ open_accesses(gpointer self, MtTime since, guint max, MtAccessFound found, gpoin
       sqlite3_stmt *stmt;
 
       if (segment->last_day < mt_time_day(since)
-          || !(stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_OPEN_ACCESSES)))
+          || !(stmt = stmt_of(store, segment, MT_STMT_GET_OPEN_ACCESSES)))
         continue;
       sqlite3_bind_int64(stmt, 1, since);
       sqlite3_bind_int(stmt, 2, max);
-      while (sqlite3_step(stmt) == SQLITE_ROW)
+      while (mt_store_next_row(store, stmt))
         {
           MtAccessRow row;
 
@@ -390,10 +401,10 @@ failures_since(gpointer self, MtTime since, MtFailureFound found, gpointer sink)
       sqlite3_stmt *stmt;
 
       if (segment->last_day < mt_time_day(since)
-          || !(stmt = mt_segment_stmt(&store->segments, segment, MT_STMT_GET_FAILURES)))
+          || !(stmt = stmt_of(store, segment, MT_STMT_GET_FAILURES)))
         continue;
       sqlite3_bind_int64(stmt, 1, since);
-      while (sqlite3_step(stmt) == SQLITE_ROW)
+      while (mt_store_next_row(store, stmt))
         {
           MtFailureRow row;
 
@@ -413,8 +424,11 @@ pendings(gpointer self, MtPendingFound found, gpointer sink)
   if (sqlite3_prepare_v2(store->db, "SELECT id, kind, key, ts, data FROM pending ORDER BY id", -1,
                          &stmt, NULL)
       != SQLITE_OK)
-    return;
-  while (sqlite3_step(stmt) == SQLITE_ROW)
+    {
+      mt_store_read_failed(store, "reading what waits");
+      return;
+    }
+  while (mt_store_next_row(store, stmt))
     {
       MtPendingRow row = { .id = sqlite3_column_int64(stmt, 0),
                            .kind = sqlite3_column_int(stmt, 1),

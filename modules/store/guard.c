@@ -38,6 +38,7 @@ struct MtGuard
   gint64 seen_id;      /* chunks up to here have been looked at */
   guint64 clock;
   guint64 held;
+  gboolean failed; /* reading did, since the last commit */
 };
 
 static void
@@ -189,18 +190,23 @@ static void
 read_bucket(MtGuard *guard, Bucket *bucket)
 {
   sqlite3_stmt *stmt;
+  gint code;
 
   if (sqlite3_prepare_v2(guard->db,
                          "SELECT id, hashes FROM guard WHERE minute=?1 AND host=?2 AND id>?3", -1,
                          &stmt, NULL)
       != SQLITE_OK)
-    return;
+    {
+      guard->failed = TRUE;
+      return;
+    }
   sqlite3_bind_int64(stmt, 1, (gint32) bucket->key);
   sqlite3_bind_int64(stmt, 2, bucket->key >> 32);
   sqlite3_bind_int64(stmt, 3, bucket->read_id);
-  while (sqlite3_step(stmt) == SQLITE_ROW)
+  while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
     if (!is_own(guard, sqlite3_column_int64(stmt, 0)))
       add_hashes(bucket, sqlite3_column_blob(stmt, 1), sqlite3_column_bytes(stmt, 1));
+  guard->failed |= code != SQLITE_DONE;
   sqlite3_finalize(stmt);
   bucket->read_id = guard->seen_id;
   g_array_sort(bucket->entries, compare_entries);
@@ -302,6 +308,8 @@ mt_guard_write(MtGuard *guard)
   sqlite3_stmt *stmt;
   gboolean ok = TRUE;
 
+  if (guard->failed)
+    return FALSE;
   guard->written_id = guard->next_id;
   if (g_hash_table_size(guard->fresh) == 0)
     return TRUE;
@@ -370,6 +378,9 @@ mt_guard_committed(MtGuard *guard)
 void
 mt_guard_rolled_back(MtGuard *guard)
 {
+  if (guard->failed)
+    g_hash_table_remove_all(guard->loaded); /* what was read may not be all */
+  guard->failed = FALSE;
   guard->next_id = guard->written_id;
   settle(guard, FALSE);
 }

@@ -1,4 +1,5 @@
 #include "store/lease.h"
+#include "store/sqlite-util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,34 +16,65 @@ enum
 
 #define POLL_US 2000
 
-gboolean
-mt_lease_open(MtLease *lease, const gchar *path, guint mode, gint uid, gint gid, GError **error)
+void
+mt_lease_init(MtLease *lease, const gchar *path, guint mode, gint uid, gint gid)
 {
-  gchar *name = g_strconcat(path, "-lock", NULL);
-  gboolean made = access(name, F_OK) != 0;
-
+  lease->fd = -1;
   lease->held = FALSE;
-  lease->fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode);
-  if (lease->fd < 0)
-    g_set_error(error, G_FILE_ERROR, g_file_error_from_errno(errno),
-                "%s: cannot open the lock file: %s; its directory must exist and be writable", name,
-                g_strerror(errno));
-  else if (made)
-    {
-      if (fchmod(lease->fd, mode) != 0 || (geteuid() == 0 && fchown(lease->fd, uid, gid) != 0))
-        g_debug("%s: owner and mode stay as they are: %s", name, g_strerror(errno));
-    }
-  g_free(name);
-  return lease->fd >= 0;
+  lease->path = g_strconcat(path, "-lock", NULL);
+  lease->mode = mode;
+  lease->uid = uid;
+  lease->gid = gid;
 }
 
-void
-mt_lease_close(MtLease *lease)
+static void
+close_file(MtLease *lease)
 {
   if (lease->fd >= 0)
     close(lease->fd);
   lease->fd = -1;
   lease->held = FALSE;
+}
+
+void
+mt_lease_clear(MtLease *lease)
+{
+  if (!lease->path)
+    return;
+  close_file(lease);
+  g_clear_pointer(&lease->path, g_free);
+}
+
+static gboolean
+open_file(MtLease *lease, GError **error)
+{
+  gboolean made = access(lease->path, F_OK) != 0;
+
+  if (lease->fd >= 0)
+    return TRUE;
+  lease->fd = open(lease->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, lease->mode);
+  if (lease->fd < 0)
+    {
+      g_set_error(error, MT_STORE_ERROR, mt_store_error_of_errno(errno),
+                  "%s: cannot open the lock file: %s; its directory must exist and be writable",
+                  lease->path, g_strerror(errno));
+      return FALSE;
+    }
+  if (made
+      && (fchmod(lease->fd, lease->mode) != 0
+          || (geteuid() == 0 && fchown(lease->fd, lease->uid, lease->gid) != 0)))
+    g_debug("%s: owner and mode stay as they are: %s", lease->path, g_strerror(errno));
+  return TRUE;
+}
+
+/* Is the file that we hold the one that others will find? */
+static gboolean
+is_current(const MtLease *lease)
+{
+  struct stat ours, theirs;
+
+  return fstat(lease->fd, &ours) == 0 && stat(lease->path, &theirs) == 0
+         && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
 /* Open file description locks: they belong to this lease, not to the process. */
@@ -66,20 +98,38 @@ wait_for(const MtLease *lease, gint byte, gint64 deadline_us)
   return TRUE;
 }
 
+static gboolean
+take(MtLease *lease, gint64 deadline_us)
+{
+  if (!wait_for(lease, TURNSTILE, deadline_us))
+    return FALSE;
+  lease->held = wait_for(lease, WRITER, deadline_us);
+  set_lock(lease, TURNSTILE, F_UNLCK);
+  return lease->held;
+}
+
 gboolean
-mt_lease_take(MtLease *lease, gint timeout_ms)
+mt_lease_take(MtLease *lease, gint timeout_ms, GError **error)
 {
   gint64 deadline_us = g_get_monotonic_time() + (gint64) timeout_ms * 1000;
-  gboolean taken;
 
   if (lease->held)
     return TRUE;
-  if (!wait_for(lease, TURNSTILE, deadline_us))
-    return FALSE;
-  taken = wait_for(lease, WRITER, deadline_us);
-  set_lock(lease, TURNSTILE, F_UNLCK);
-  lease->held = taken;
-  return taken;
+  for (;;)
+    {
+      if (!open_file(lease, error))
+        return FALSE;
+      if (!take(lease, deadline_us))
+        {
+          g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY,
+                      "%s: another program has been writing to the store for %d s; it is tried again",
+                      lease->path, timeout_ms / 1000);
+          return FALSE;
+        }
+      if (is_current(lease))
+        return TRUE;
+      close_file(lease);
+    }
 }
 
 void

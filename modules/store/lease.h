@@ -16,16 +16,20 @@ typedef struct
 {
   gint fd; /* -1: not open */
   gboolean held;
+  gchar *path;
+  guint mode;
+  gint uid, gid; /* -1: as they come */
 } MtLease;
 
-/* mt_lease_open: "PATH-lock", made where it is missing with @mode, @uid, @gid (-1: as
- * they come).  Returns: FALSE with @error set in G_FILE_ERROR. */
-gboolean mt_lease_open(MtLease *lease, const gchar *path, guint mode, gint uid, gint gid,
-                       GError **error);
-void mt_lease_close(MtLease *lease);
+/* mt_lease_init: @path: the store's; the lock file is "PATH-lock", made where it is
+ * missing.  mt_lease_clear: gives it back and closes it. */
+void mt_lease_init(MtLease *lease, const gchar *path, guint mode, gint uid, gint gid);
+void mt_lease_clear(MtLease *lease);
 
-/* mt_lease_take: waits at most @timeout_ms for its turn.  FALSE: somebody holds it. */
-gboolean mt_lease_take(MtLease *lease, gint timeout_ms);
+/* mt_lease_take: waits at most @timeout_ms for its turn.  Who removes the lock file while
+ * we have it open takes no turn from us: it is made anew.  Returns: FALSE with @error in
+ * MT_STORE_ERROR: somebody holds it (MT_STORE_ERROR_BUSY), or it cannot be made. */
+gboolean mt_lease_take(MtLease *lease, gint timeout_ms, GError **error);
 void mt_lease_give(MtLease *lease);
 
 #endif

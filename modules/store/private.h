@@ -6,6 +6,7 @@
 #define MT_STORE_PRIVATE_H
 
 #include "store/lease.h"
+#include "store/scrub.h"
 #include "store/segment.h"
 #include "store/store.h"
 
@@ -21,6 +22,7 @@ typedef enum
   MT_ONCE_GET_PAIR,
   MT_ONCE_COUNT
 } MtOnce;
+#include <sys/types.h>
 
 struct MtStore
 {
@@ -37,9 +39,35 @@ struct MtStore
   gint64 data_version;
   gint64 line_id;
   gint32 today;
+  MtTime now;
   gboolean begun;
   gboolean started; /* ids and horizon are read */
+  gboolean damaged; /* SQLite says so: the file is set aside before the next turn */
+  gboolean waited;  /* a reader has been holding the log: it has been told */
+  gboolean unfolded; /* the log cannot be folded back: it has been told */
+  guint generation;
+  dev_t device; /* which file it is, and which log */
+  ino_t inode, log_inode;
+  GError *read_error; /* since the turn began: nothing of it may be committed */
+  GString *notice;    /* what an admin should know, not fetched yet */
+  GHashTable *rolled; /* ids of messages of this batch that rolled off before (gint64) */
+  MtScrub *scrub;     /* who is forgotten */
+  MtStoreCounters counters;
 };
+
+/* store.c: reading failed: what was read is not all there is, and nothing that rests on
+ * it may be committed. */
+void mt_store_read_failed(MtStore *store, const gchar *what);
+
+/* store.c: rows of @stmt one by one; a failure is noted. */
+gboolean mt_store_next_row(MtStore *store, sqlite3_stmt *stmt);
+
+/* store.c: a line for the admin; taken by mt_store_take_notice(). */
+void mt_store_note(MtStore *store, const gchar *format, ...) G_GNUC_PRINTF(2, 3);
+
+/* store.c: a short transaction besides the batches. */
+gboolean mt_store_begin_small(MtStore *store, GError **error);
+gboolean mt_store_end_small(MtStore *store, gboolean ok, const gchar *what, GError **error);
 
 /* writer.c: rows into the open transaction. */
 gboolean mt_writer_put_batch(MtStore *store, const MtBatch *batch);

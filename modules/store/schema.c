@@ -5,13 +5,16 @@
 
 static const gchar once[]
   = "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_day INT, last_day INT, indexed INT);"
+    "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_day INT, last_day INT, indexed INT,"
+    " detached INT);"
     "CREATE TABLE counter(name TEXT PRIMARY KEY, value INT) WITHOUT ROWID;"
+    "CREATE TABLE word(id INTEGER PRIMARY KEY, text TEXT);"
     "CREATE TABLE country(code TEXT PRIMARY KEY, name TEXT) WITHOUT ROWID;"
     "CREATE TABLE local_domain(domain TEXT PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE activity(day INT, account TEXT, sent INT, deferred INT, failed INT, received INT,"
     " rejected INT, bytes_sent INT, bytes_received INT, logins INT, failed_logins INT,"
     " PRIMARY KEY(account, day)) WITHOUT ROWID;"
+    "CREATE INDEX activity_day ON activity(strftime('%Y-%m-%d', day*86400, 'unixepoch'));"
     "CREATE TABLE alert(id INTEGER PRIMARY KEY, ts INT, rule TEXT, severity TEXT, account TEXT,"
     " domain TEXT, ip TEXT, country TEXT, asn INT, count INT, window_seconds INT, text TEXT,"
     " evidence TEXT, emit INT, emitted INT);"
@@ -21,7 +24,11 @@ static const gchar once[]
     "CREATE TABLE pending(id INTEGER PRIMARY KEY, kind INT, key INT, ts INT, data BLOB);"
     "CREATE TABLE guard(id INTEGER PRIMARY KEY, minute INT, host INT, hashes BLOB);"
     "CREATE INDEX guard_minute ON guard(minute, host);"
-    "CREATE TABLE line(line INTEGER PRIMARY KEY, ts INT, host TEXT, program TEXT, text TEXT);";
+    "CREATE TABLE line(line INTEGER PRIMARY KEY, ts INT, host TEXT, program TEXT, text TEXT,"
+    " queue_id TEXT, message_id TEXT, session TEXT);"
+    "CREATE TABLE last_login(account TEXT, service INT, ts INT, ip TEXT, country TEXT,"
+    " PRIMARY KEY(account, service)) WITHOUT ROWID;"
+    "CREATE TABLE forgotten(hash INTEGER PRIMARY KEY, ts INT);";
 
 /* ---- tables of a segment -------------------------------------------------------------- */
 
@@ -41,7 +48,7 @@ static const gchar segment_tables[]
     " dsn INT, relay_name INT, transport INT, relay_ip TEXT, delay INT, reason INT, reply TEXT,"
     " revision INT, orig_recipient INT, next_queue_id, session, mailbox INT, stored_action INT,"
     " forwarded_to TEXT, filter_rule TEXT);"
-    "CREATE TABLE attempt_@(message INT, delivery INT, ts INT, relay_name INT, relay_ip TEXT,"
+    "CREATE TABLE attempt_@(id INTEGER PRIMARY KEY, message INT, delivery INT, ts INT, relay_name INT, relay_ip TEXT,"
     " dsn INT, delay INT, reason INT, reply TEXT);"
     "CREATE TABLE access_@(id INTEGER PRIMARY KEY, ts INT, key INT, account INT, service INT,"
     " ip TEXT, country TEXT, host INT, tls INT, method INT, local_ip INT, session TEXT, last INT,"
@@ -137,24 +144,79 @@ mt_schema_add_indexes(sqlite3 *db, gint segment)
   return exec_filled(db, segment_indexes, segment);
 }
 
-gboolean
-mt_schema_drop_table(sqlite3 *db, gint *segment)
-{
-  for (guint i = 0; i < G_N_ELEMENTS(segment_table_names); i++)
-    {
-      gchar *sql = g_strdup_printf("SELECT max(CAST(substr(name, %d) AS INT)) FROM sqlite_schema"
-                                   " WHERE type='table' AND name GLOB '%s_[0-9]*' AND"
-                                   " CAST(substr(name, %d) AS INT) NOT IN (SELECT number FROM segment)",
-                                   (gint) strlen(segment_table_names[i]) + 2,
-                                   segment_table_names[i],
-                                   (gint) strlen(segment_table_names[i]) + 2);
+/* ---- dropping, in small steps ------------------------------------------------------------ */
 
-      *segment = mt_sql_integer(db, sql, 0);
-      g_free(sql);
-      if (*segment)
-        return mt_sql_execf(db, "DROP TABLE %s_%d", segment_table_names[i], *segment);
+/* Rows that go in one step: about 20 ms. */
+#define DROP_ROWS "10000"
+
+static gboolean
+is_there(sqlite3 *db, const gchar *table)
+{
+  gchar *sql = g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='table' AND name='%s'", table);
+  gboolean there = mt_sql_integer(db, sql, 0);
+
+  g_free(sql);
+  return there;
+}
+
+static gboolean
+drop_one_index(sqlite3 *db, const gchar *table, gboolean *done)
+{
+  gchar *sql = g_strdup_printf("SELECT name FROM sqlite_schema WHERE type='index' AND tbl_name='%s'"
+                               " AND sql IS NOT NULL",
+                               table);
+  gchar *name = mt_sql_text(db, sql);
+  gboolean ok = !name || mt_sql_execf(db, "DROP INDEX %s", name);
+
+  *done = name != NULL;
+  g_free(name);
+  g_free(sql);
+  return ok;
+}
+
+/* A large table is emptied first: dropping it at once would hold the writer up. */
+static gboolean
+delete_some(sqlite3 *db, const gchar *table, gboolean *done)
+{
+  gboolean ok = mt_sql_execf(db,
+                             "DELETE FROM %s WHERE id>=(SELECT id FROM %s ORDER BY id DESC LIMIT 1"
+                             " OFFSET " DROP_ROWS ")",
+                             table, table);
+
+  *done = ok && sqlite3_changes(db) > 0;
+  return ok;
+}
+
+static gboolean
+drop_some_of(sqlite3 *db, const gchar *table, gboolean has_id)
+{
+  gboolean done;
+
+  if (!drop_one_index(db, table, &done) || done)
+    return done;
+  if (has_id && (!delete_some(db, table, &done) || done))
+    return done;
+  return mt_sql_execf(db, "DROP TABLE %s", table);
+}
+
+gboolean
+mt_schema_drop_some(sqlite3 *db, gboolean *done)
+{
+  gint segment = mt_sql_integer(db, "SELECT number FROM segment WHERE detached LIMIT 1", 0);
+
+  *done = segment != 0;
+  for (guint i = 0; segment && i < G_N_ELEMENTS(segment_table_names); i++)
+    {
+      gchar *table = g_strdup_printf("%s_%d", segment_table_names[i], segment);
+      gboolean there = is_there(db, table), ok = TRUE;
+
+      if (there)
+        ok = drop_some_of(db, table, !g_str_equal(segment_table_names[i], "connection"));
+      g_free(table);
+      if (there)
+        return ok;
     }
-  return TRUE;
+  return !segment || mt_sql_execf(db, "DELETE FROM segment WHERE number=%d", segment);
 }
 
 /* ---- views ------------------------------------------------------------------------------ */
@@ -173,7 +235,7 @@ mt_schema_drop_table(sqlite3 *db, gint *segment)
 #define MT_LOSS "7"
 G_STATIC_ASSERT(MT_INCIDENT_LOSS == 7);
 
-/* One arm of a view, "{word}" standing for a CASE over the words of that list. */
+/* One arm of a view, "{list column}" standing for a word. */
 typedef struct
 {
   const gchar *name;
@@ -240,9 +302,7 @@ static const View views[] = {
     " t.delay/1e6 AS delay, t.reply AS reply, {reason t.reason} AS reason_class"
     " FROM attempt_@ t" },
   { "mail", MAIL_COLUMNS MAIL_FROM },
-  { "mail_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome=1" },
   { "mail_not_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome>1" },
-  { "mail_sent", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome=1" },
   { "mail_not_sent",
     MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
     "SELECT NULL, 1, " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text, NULL, NULL, NULL, NULL,"
@@ -266,7 +326,7 @@ static const View views[] = {
     "SELECT strftime('%Y-%m-%d', c.day*86400, 'unixepoch') AS day, c.ip AS ip,"
     " " NAME("c.name") " AS name, c.country AS country, c.connections AS connections,"
     " c.rejected AS rejected, c.failed_logins AS failed_logins, c.tls AS tls,"
-    " " TIME("c.first_ts") " AS first_time, " TIME("c.last_ts") " AS last_time"
+    " " TIME("c.first_ts") " AS first_time, " TIME("c.last_ts") " AS last_time, c.first_ts AS ts"
     " FROM connection_@ c" },
   { "accesses",
     "SELECT " TIME("a.ts") " AS time, a.ts AS ts, CASE WHEN a.ended IS NOT NULL THEN"
@@ -304,17 +364,20 @@ static const gchar fixed_views[]
   = "CREATE VIEW alerts AS SELECT id, " TIME("ts") " AS time, ts, rule, severity, account, domain,"
     " ip, country, asn, count, window_seconds, text, evidence, emit, CASE WHEN emitted IS NOT NULL THEN"
     " " TIME("emitted") " END AS emitted FROM alert;"
+    "CREATE VIEW mail_received AS SELECT * FROM mail WHERE direction IN ('in', 'local')"
+    " AND outcome='delivered';"
+    "CREATE VIEW mail_sent AS SELECT * FROM mail WHERE direction IN ('out', 'local')"
+    " AND outcome='delivered';"
     "CREATE VIEW activity_daily AS SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day,"
     " account, " DOMAIN("account") " AS domain, sent, deferred, failed, received, rejected,"
     " bytes_sent, bytes_received, logins, failed_logins FROM activity;"
     "CREATE VIEW failed_ips AS SELECT ip, max(country) AS country, sum(attempts) AS failures,"
     " count(DISTINCT account) AS accounts, min(time) AS first_time, max(time) AS last_time"
     " FROM accesses_failed WHERE ip IS NOT NULL GROUP BY ip;"
-    "CREATE VIEW log_tail AS SELECT line, " TIME("ts") " AS time, ts, host, program, text"
-    " FROM line;";
-
-static const gchar *const fixed_view_names[]
-  = { "alerts", "activity_daily", "failed_ips", "log_tail" };
+    "CREATE VIEW log_tail AS SELECT line, " TIME("ts") " AS time, ts, host, program, text,"
+    " queue_id, message_id, session FROM line;"
+    "CREATE VIEW last_logins AS SELECT account, " DOMAIN("account") " AS domain,"
+    " {word service} AS service, " TIME("ts") " AS time, ts, ip, country FROM last_login;";
 
 /* ---- words -------------------------------------------------------------------------------- */
 
@@ -356,23 +419,39 @@ static const struct
   { "word", word_name, 1, MT_WORD_COUNT },
 };
 
+/* Words stand in a table of their own: spelled out in every arm of every view they made
+ * most of the schema, which every reader must parse. */
+#define LIST_SIZE 1000
+
 static void
-append_case(GString *sql, const gchar *list, const gchar *column)
+append_word(GString *sql, const gchar *list, const gchar *column)
 {
   for (guint i = 0; i < G_N_ELEMENTS(word_lists); i++)
-    {
-      if (!g_str_equal(word_lists[i].name, list))
-        continue;
-      g_string_append_printf(sql, "CASE %s", column);
-      for (gint w = word_lists[i].first; w < word_lists[i].count; w++)
-        g_string_append_printf(sql, " WHEN %d THEN '%s'", w, word_lists[i].func(w));
-      g_string_append(sql, " END");
-      return;
-    }
+    if (g_str_equal(word_lists[i].name, list))
+      {
+        g_string_append_printf(sql, "(SELECT text FROM word WHERE id=%u+%s)", i * LIST_SIZE, column);
+        return;
+      }
   g_assert_not_reached();
 }
 
-/* "{list column}" becomes a CASE. */
+/* Stores that an older program made lack the words that are new. */
+gboolean
+mt_schema_put_words(sqlite3 *db)
+{
+  gint64 known = mt_sql_integer(db, "SELECT count(*) FROM word", 0), wanted = 0;
+  gboolean ok = TRUE;
+
+  for (guint i = 0; i < G_N_ELEMENTS(word_lists); i++)
+    wanted += word_lists[i].count - word_lists[i].first;
+  for (guint i = 0; i < G_N_ELEMENTS(word_lists) && known < wanted && ok; i++)
+    for (gint w = word_lists[i].first; w < word_lists[i].count && ok; w++)
+      ok = mt_sql_execf(db, "INSERT OR REPLACE INTO word VALUES(%d, %Q)", (gint) i * LIST_SIZE + w,
+                        word_lists[i].func(w));
+  return ok;
+}
+
+/* "{list column}" becomes the word. */
 static gchar *
 expand_words(const gchar *arm)
 {
@@ -386,12 +465,29 @@ expand_words(const gchar *arm)
       gchar **parts = g_strsplit(inside, " ", 2);
 
       g_string_append_len(sql, arm, open - arm);
-      append_case(sql, parts[0], parts[1]);
+      append_word(sql, parts[0], parts[1]);
       g_strfreev(parts);
       g_free(inside);
     }
   g_string_append(sql, arm);
   return g_string_free(sql, FALSE);
+}
+
+/* The writer asks no views, so it need not parse them: their texts are exchanged as rows.
+ * Readers see that the schema has changed by the tables that come and go with it. */
+static gboolean
+put_view(sqlite3 *db, const gchar *name, const gchar *arms)
+{
+  gchar *exists = g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='view' AND name='%s'", name);
+  gboolean ok;
+
+  if (mt_sql_integer(db, exists, 0))
+    ok = mt_sql_execf(db, "UPDATE sqlite_schema SET sql='CREATE VIEW %s AS '||%Q WHERE type='view' AND name='%s'",
+                      name, arms, name);
+  else
+    ok = mt_sql_execf(db, "CREATE VIEW %s AS %s", name, arms);
+  g_free(exists);
+  return ok;
 }
 
 static gboolean
@@ -401,7 +497,6 @@ make_view(sqlite3 *db, const View *view, const GArray *segments)
   gchar *arm = expand_words(view->arm);
   gboolean ok;
 
-  g_string_printf(sql, "DROP VIEW IF EXISTS %s; CREATE VIEW %s AS ", view->name, view->name);
   for (guint i = 0; i < segments->len; i++)
     {
       gchar *filled = mt_schema_fill(arm, g_array_index(segments, gint, i));
@@ -409,20 +504,30 @@ make_view(sqlite3 *db, const View *view, const GArray *segments)
       g_string_append_printf(sql, "%s%s", i ? " UNION ALL " : "", filled);
       g_free(filled);
     }
-  ok = mt_sql_exec(db, sql->str);
+  ok = put_view(db, view->name, sql->str);
   g_free(arm);
   g_string_free(sql, TRUE);
+  return ok;
+}
+
+static gboolean
+make_fixed_views(sqlite3 *db)
+{
+  gchar *sql = expand_words(fixed_views);
+  gboolean ok = mt_sql_integer(db, "SELECT 1 FROM sqlite_schema WHERE name='alerts'", 0)
+                || mt_sql_exec(db, sql);
+
+  g_free(sql);
   return ok;
 }
 
 gboolean
 mt_schema_make_views(sqlite3 *db, const GArray *segments)
 {
-  for (guint i = 0; i < G_N_ELEMENTS(fixed_view_names); i++)
-    if (!mt_sql_execf(db, "DROP VIEW IF EXISTS %s", fixed_view_names[i]))
-      return FALSE;
-  for (guint i = 0; i < G_N_ELEMENTS(views); i++)
-    if (!make_view(db, &views[i], segments))
-      return FALSE;
-  return mt_sql_exec(db, fixed_views);
+  gboolean ok = mt_sql_exec(db, "PRAGMA writable_schema=ON");
+
+  for (guint i = 0; i < G_N_ELEMENTS(views) && ok; i++)
+    ok = make_view(db, &views[i], segments);
+  ok = ok && make_fixed_views(db);
+  return mt_sql_exec(db, "PRAGMA writable_schema=OFF") && ok;
 }

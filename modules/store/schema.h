@@ -23,15 +23,19 @@
 /* mt_schema_create: the tables that are there once, in an empty store. */
 gboolean mt_schema_create(sqlite3 *db);
 
+/* mt_schema_put_words: the words that numbers stand for, where they are not there yet. */
+gboolean mt_schema_put_words(sqlite3 *db);
+
 /* mt_schema_add_segment, mt_schema_add_indexes: tables and indexes of one segment. */
 gboolean mt_schema_add_segment(sqlite3 *db, gint segment);
 gboolean mt_schema_add_indexes(sqlite3 *db, gint segment);
 
-/* mt_schema_drop_table: drops one table whose segment is detached: a small step of
- * retention.  @segment: which it was of; 0: there is none left. */
-gboolean mt_schema_drop_table(sqlite3 *db, gint *segment);
+/* mt_schema_drop_some: a small step towards dropping the tables of detached segments:
+ * an index, some rows, an empty table.  @done: there was something to drop. */
+gboolean mt_schema_drop_some(sqlite3 *db, gboolean *done);
 
-/* mt_schema_make_views: makes the views anew over @segments (gint, oldest first). */
+/* mt_schema_make_views: makes the views anew over @segments (gint, oldest first), in a
+ * transaction that adds or detaches one. */
 gboolean mt_schema_make_views(sqlite3 *db, const GArray *segments);
 
 /* mt_schema_fill: a template with the segment's number in it. (transfer full) */

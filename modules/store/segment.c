@@ -135,8 +135,9 @@ mt_segments_load(MtSegments *segments)
 
   remove_all(segments);
   if (sqlite3_prepare_v2(segments->db,
-                         "SELECT number, first_day, last_day, indexed FROM segment ORDER BY first_day", -1,
-                         &stmt, NULL)
+                         "SELECT number, first_day, last_day, indexed FROM segment"
+                         " WHERE NOT detached ORDER BY first_day",
+                         -1, &stmt, NULL)
       != SQLITE_OK)
     return FALSE;
   while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
@@ -153,18 +154,21 @@ mt_segments_load(MtSegments *segments)
   return code == SQLITE_DONE;
 }
 
-/* A row with an absurd day goes where the nearest possible day goes. */
-static gint32
-possible(const MtSegments *segments, gint32 day)
+static gboolean
+is_absurd(const MtSegments *segments, gint32 day)
 {
-  return CLAMP(day, segments->first_possible_day, segments->last_possible_day);
+  return day < segments->first_possible_day || day > segments->last_possible_day;
 }
 
+/* A row with an absurd day goes into the segment nearest to it. */
 MtSegment *
 mt_segments_find(const MtSegments *segments, gint32 day)
 {
-  day = possible(segments, day);
-  for (gint i = segments->all->len - 1; i >= 0; i--)
+  guint count = segments->all->len;
+
+  if (count && is_absurd(segments, day))
+    return g_ptr_array_index(segments->all, day < segments->first_possible_day ? 0 : count - 1);
+  for (gint i = count - 1; i >= 0; i--)
     {
       MtSegment *segment = g_ptr_array_index(segments->all, i);
 
@@ -193,18 +197,14 @@ make_views(MtSegments *segments)
   return ok;
 }
 
+/* Tables of a detached segment may still stand under its number.  0 on failure. */
 static gint
 free_number(const MtSegments *segments)
 {
-  for (gint number = 1;; number++)
-    {
-      gboolean used = FALSE;
-
-      for (guint i = 0; i < segments->all->len && !used; i++)
-        used = ((MtSegment *) g_ptr_array_index(segments->all, i))->number == number;
-      if (!used)
-        return number;
-    }
+  return mt_sql_integer(segments->db,
+                        "SELECT min(n) FROM (SELECT 1 AS n UNION ALL SELECT number+1 FROM segment)"
+                        " WHERE n NOT IN (SELECT number FROM segment)",
+                        0);
 }
 
 /* The segment nearest to a day takes it in: there are as many as there may be. */
@@ -269,21 +269,25 @@ MtSegment *
 mt_segments_for_day(MtSegments *segments, gint32 day)
 {
   MtSegment *segment = mt_segments_find(segments, day);
+  gint number;
 
-  segments->absurd += day != possible(segments, day);
+  segments->absurd += is_absurd(segments, day);
   if (segment)
     return segment;
-  day = possible(segments, day);
+  day = CLAMP(day, segments->first_possible_day, segments->last_possible_day);
   if (segments->all->len >= SEGMENTS_USED)
     return stretch_nearest(segments, day);
+  number = free_number(segments);
+  if (!number)
+    return NULL;
   segment = g_new0(MtSegment, 1);
-  segment->number = free_number(segments);
+  segment->number = number;
   segment->names_complete = TRUE;
   segment->indexed = !segments->defer_indexes;
   segment->next_name = 1;
   choose_days(segments, day, segment);
   insert_sorted(segments, segment);
-  if (!mt_sql_execf(segments->db, "INSERT INTO segment VALUES(%d, %d, %d, %d)", segment->number,
+  if (!mt_sql_execf(segments->db, "INSERT INTO segment VALUES(%d, %d, %d, %d, 0)", segment->number,
                     segment->first_day, segment->last_day, segment->indexed)
       || !mt_schema_add_segment(segments->db, segment->number)
       || (segment->indexed && !mt_schema_add_indexes(segments->db, segment->number))
@@ -311,18 +315,21 @@ mt_segments_build_indexes(MtSegments *segments)
 }
 
 gboolean
-mt_segments_detach_before(MtSegments *segments, gint32 day, gint *number)
+mt_segments_detach_oldest(MtSegments *segments, gint32 day, gint32 today, gboolean *done)
 {
   MtSegment *oldest = segments->all->len ? g_ptr_array_index(segments->all, 0) : NULL;
+  gint number;
 
-  *number = 0;
-  if (!oldest || oldest->last_day >= day || segments->all->len < 2)
+  *done = oldest && oldest->last_day < day;
+  if (!*done)
     return TRUE;
-  *number = oldest->number;
+  if (segments->all->len == 1 && !mt_segments_for_day(segments, today))
+    return FALSE;
+  number = oldest->number;
   g_ptr_array_remove_index(segments->all, 0);
   free_segment(oldest);
   return make_views(segments)
-         && mt_sql_execf(segments->db, "DELETE FROM segment WHERE number=%d", *number);
+         && mt_sql_execf(segments->db, "UPDATE segment SET detached=1 WHERE number=%d", number);
 }
 
 sqlite3_stmt *

@@ -79,10 +79,10 @@ MtSegment *mt_segments_for_day(MtSegments *segments, gint32 day);
 /* mt_segments_find: the segment that holds the day, NULL where there is none. */
 MtSegment *mt_segments_find(const MtSegments *segments, gint32 day);
 
-/* mt_segments_detach_before: takes the oldest segment out of the views if all of it is
- * older than @day; its tables are still there, for mt_schema_drop_table().
- * Returns: FALSE on failure.  @number: the segment, 0 where there is none so old. */
-gboolean mt_segments_detach_before(MtSegments *segments, gint32 day, gint *number);
+/* mt_segments_detach_oldest: takes the oldest segment out of the views if all of it is
+ * older than @day; its tables are still there, for mt_schema_drop_some().  One segment
+ * stays, for @today.  Returns: FALSE on failure.  @done: there was one so old. */
+gboolean mt_segments_detach_oldest(MtSegments *segments, gint32 day, gint32 today, gboolean *done);
 
 /* mt_segments_build_indexes: those that were put off. */
 gboolean mt_segments_build_indexes(MtSegments *segments);

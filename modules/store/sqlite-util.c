@@ -1,6 +1,8 @@
 #include "store/sqlite-util.h"
 #include "scan/text.h"
 
+#include <errno.h>
+
 G_DEFINE_QUARK(mt-store-error-quark, mt_store_error)
 
 static MtStoreError
@@ -24,6 +26,24 @@ kind_of(gint code)
       return MT_STORE_ERROR_OPEN;
     default:
       return MT_STORE_ERROR_FAILED;
+    }
+}
+
+MtStoreError
+mt_store_error_of_errno(gint number)
+{
+  switch (number)
+    {
+    case ENOSPC:
+    case EDQUOT:
+      return MT_STORE_ERROR_FULL;
+    case EROFS: /* a file system that has failed becomes read-only */
+    case EIO:
+    case EMFILE:
+    case ENFILE:
+      return MT_STORE_ERROR_IO;
+    default:
+      return MT_STORE_ERROR_OPEN;
     }
 }
 
@@ -77,6 +97,20 @@ mt_sql_execf(sqlite3 *db, const gchar *format, ...)
   ok = sql && mt_sql_exec(db, sql);
   sqlite3_free(sql);
   return ok;
+}
+
+gchar *
+mt_sql_text(sqlite3 *db, const gchar *sql)
+{
+  sqlite3_stmt *stmt;
+  gchar *text = NULL;
+
+  if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+    return NULL;
+  if (sqlite3_step(stmt) == SQLITE_ROW)
+    text = g_strdup((const gchar *) sqlite3_column_text(stmt, 0));
+  sqlite3_finalize(stmt);
+  return text;
 }
 
 gint64

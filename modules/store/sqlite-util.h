@@ -30,11 +30,17 @@ GQuark mt_store_error_quark(void);
  * what to do".  Returns: FALSE. */
 gboolean mt_sql_fail(sqlite3 *db, const gchar *path, const gchar *what, GError **error);
 
+/* mt_store_error_of_errno: what a failed open(2) means. */
+MtStoreError mt_store_error_of_errno(gint number);
+
 /* mt_sql_exec: runs statements that give no rows. */
 gboolean mt_sql_exec(sqlite3 *db, const gchar *sql);
 
 /* mt_sql_execf: the same, with sqlite3_mprintf()'s format. */
 gboolean mt_sql_execf(sqlite3 *db, const gchar *format, ...);
+
+/* mt_sql_text: the first column of the first row. (transfer full) (nullable) */
+gchar *mt_sql_text(sqlite3 *db, const gchar *sql);
 
 /* mt_sql_integer: the one number that @sql asks for, @otherwise where there is none. */
 gint64 mt_sql_integer(sqlite3 *db, const gchar *sql, gint64 otherwise);

@@ -15,9 +15,14 @@
 
 /* The WAL is folded back into the file when it passes this many pages (16 MiB). */
 #define CHECKPOINT_PAGES 4000
+#define PAGE_BYTES 4096
 
-/* Free pages given back to the file system in one step of retention. */
-#define VACUUM_PAGES 2000
+/* A log this many times as large that a reader keeps from being folded back is told of;
+ * it is cut to this once it is. */
+#define LONG_LOG 4
+
+/* Wait for readers that come and go, so that the log can begin anew. */
+#define RESTART_TIMEOUT_MS 50
 
 /* Days that one segment holds where records are kept for long, or for ever. */
 #define SEGMENTS_WANTED 55
@@ -39,7 +44,7 @@ make_file(const MtStoreSettings *settings, const gchar *path, GError **error)
     return TRUE;
   if (fd < 0)
     {
-      g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN,
+      g_set_error(error, MT_STORE_ERROR, mt_store_error_of_errno(errno),
                   "%s: cannot be made: %s; its directory must exist and be writable", path,
                   g_strerror(errno));
       return FALSE;
@@ -54,6 +59,56 @@ make_file(const MtStoreSettings *settings, const gchar *path, GError **error)
     }
   close(fd);
   return TRUE;
+}
+
+static void
+note_log(MtStore *store, gint code, gint pages, gint folded)
+{
+  if (code != SQLITE_OK && code != SQLITE_BUSY)
+    {
+      store->counters.unfolded++;
+      if (!store->unfolded)
+        mt_store_note(store, "%s: its log cannot be folded back into it: %s; records are kept in the log",
+                      store->path, sqlite3_errstr(code));
+      store->unfolded = TRUE;
+      return;
+    }
+  store->unfolded = FALSE;
+  if (pages - folded < LONG_LOG * CHECKPOINT_PAGES)
+    {
+      store->waited = FALSE;
+      return;
+    }
+  if (!store->waited)
+    {
+      store->counters.long_readers++;
+      mt_store_note(store,
+                    "%s: another program has been reading in one transaction for so long that the log "
+                    "has grown to %d MiB; it cannot be folded back until that ends",
+                    store->path, pages / (1048576 / PAGE_BYTES));
+    }
+  store->waited = TRUE;
+}
+
+/* Folds the log back when it is long.  Readers that come and go without a gap would keep it
+ * from ever beginning anew: then they are waited for, shortly. */
+static int
+on_commit(void *user, sqlite3 *db, const char *name, int pages)
+{
+  MtStore *store = user;
+  gint log = 0, folded = 0, code;
+
+  if (pages < CHECKPOINT_PAGES)
+    return SQLITE_OK;
+  code = sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, &log, &folded) & 0xff;
+  if (code == SQLITE_OK && folded == log && log > 2 * CHECKPOINT_PAGES)
+    {
+      sqlite3_busy_timeout(db, RESTART_TIMEOUT_MS);
+      sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
+      sqlite3_busy_timeout(db, TURN_TIMEOUT_MS);
+    }
+  note_log(store, code, log, folded);
+  return SQLITE_OK;
 }
 
 static gboolean
@@ -71,9 +126,10 @@ open_database(MtStore *store, GError **error)
   if (!mt_sql_exec(store->db, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
                               "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=FAST;"
                               "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF")
-      || !mt_sql_execf(store->db, "PRAGMA cache_size=-%d; PRAGMA wal_autocheckpoint=%d", CACHE_KIB,
-                       CHECKPOINT_PAGES))
+      || !mt_sql_execf(store->db, "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d", CACHE_KIB,
+                       LONG_LOG * CHECKPOINT_PAGES * PAGE_BYTES))
     return mt_sql_fail(store->db, store->path, "opening the store", error);
+  sqlite3_wal_hook(store->db, on_commit, store);
   /* Readers of the group may not be able to make -wal and -shm: they stay. */
   sqlite3_file_control(store->db, "main", SQLITE_FCNTL_PERSIST_WAL, &on);
   return TRUE;
@@ -82,11 +138,12 @@ open_database(MtStore *store, GError **error)
 static gboolean
 check_schema(MtStore *store, gboolean *empty, GError **error)
 {
-  gint64 version = mt_sql_integer(store->db, "PRAGMA user_version", -1);
-  gint64 id = mt_sql_integer(store->db, "PRAGMA application_id", -1);
-  gint64 tables = mt_sql_integer(store->db, "SELECT count(*) FROM sqlite_schema", -1);
+  gint64 version, id, tables;
 
-  if (version < 0 || id < 0 || tables < 0)
+  /* One by one: a question that is answered covers the error of the one before. */
+  if ((version = mt_sql_integer(store->db, "PRAGMA user_version", -1)) < 0
+      || (id = mt_sql_integer(store->db, "PRAGMA application_id", -1)) < 0
+      || (tables = mt_sql_integer(store->db, "SELECT count(*) FROM sqlite_schema", -1)) < 0)
     return mt_sql_fail(store->db, store->path, "reading the schema", error);
   *empty = version == 0 && id == 0 && tables == 0;
   if (*empty)
@@ -147,7 +204,7 @@ create(MtStore *store)
   mt_segments_init(&store->segments, store->db, &store->key);
   return mt_sql_exec(store->db, "BEGIN IMMEDIATE")
          && (mt_sql_integer(store->db, "PRAGMA user_version", -1) > 0
-             || (mt_schema_create(store->db) && make_key(store)
+             || (mt_schema_create(store->db) && mt_schema_put_words(store->db) && make_key(store)
                  && mt_segments_for_day(&store->segments, store->today)))
          && mt_sql_exec(store->db, "COMMIT");
 }
@@ -158,6 +215,30 @@ span_of(const MtStoreSettings *settings)
   if (settings->retention_days == 0)
     return SPAN_FOREVER_DAYS;
   return settings->retention_days / SEGMENTS_WANTED + 1;
+}
+
+static ino_t
+inode_of_log(const MtStore *store)
+{
+  gchar *name = g_strconcat(store->path, "-wal", NULL);
+  struct stat info;
+  ino_t inode = stat(name, &info) == 0 ? info.st_ino : 0;
+
+  g_free(name);
+  return inode;
+}
+
+static void
+note_identity(MtStore *store)
+{
+  struct stat info;
+
+  if (stat(store->path, &info) == 0)
+    {
+      store->device = info.st_dev;
+      store->inode = info.st_ino;
+    }
+  store->log_inode = inode_of_log(store);
 }
 
 static gboolean
@@ -178,10 +259,14 @@ open_all(MtStore *store, GError **error)
         }
       mt_segments_clear(&store->segments);
     }
-  if (!read_key(store))
+  if (!read_key(store) || !mt_schema_put_words(store->db))
     return mt_sql_fail(store->db, store->path, "reading the store's key", error);
   mt_segments_init(&store->segments, store->db, &store->key);
   store->guard = mt_guard_new(store->db, &store->key);
+  store->scrub = mt_scrub_new(&store->key);
+  note_identity(store);
+  store->started = FALSE;
+  store->generation++;
   return TRUE;
 }
 
@@ -192,82 +277,190 @@ close_all(MtStore *store)
     g_clear_pointer(&store->once[i], sqlite3_finalize);
   mt_segments_clear(&store->segments);
   g_clear_pointer(&store->guard, mt_guard_free);
+  g_clear_pointer(&store->scrub, mt_scrub_free);
   if (store->db)
     sqlite3_close(store->db);
   store->db = NULL;
 }
 
-/* A damaged store is kept for who can mend it; mail goes on into a new one. */
+/* A name that nothing has yet: two may be set aside in one second. */
 static gchar *
-set_aside(const gchar *path, MtTime now)
+name_aside(const gchar *path, MtTime now)
 {
-  static const gchar *const companions[] = { "", "-wal", "-shm" };
   gchar stamp[MT_TIME_TEXT_BYTES];
-  gchar *aside;
+  gchar *name;
 
   mt_time_format(now, stamp);
-  aside = g_strdup_printf("%s.damaged-%.19s", path, stamp);
+  name = g_strdup_printf("%s.corrupt-%.19s", path, stamp);
+  for (guint i = 2; g_file_test(name, G_FILE_TEST_EXISTS); i++)
+    {
+      g_free(name);
+      name = g_strdup_printf("%s.corrupt-%.19s-%u", path, stamp, i);
+    }
+  return name;
+}
+
+/* A damaged store is kept for who can mend it; mail goes on into a new one.  The file goes
+ * last: who is interrupted finds it damaged again, with its companions or without. */
+static gboolean
+set_aside(MtStore *store, const gchar *why, GError **error)
+{
+  static const gchar *const companions[] = { "-wal", "-shm", "" };
+  gchar *aside = name_aside(store->path, store->now);
+  gboolean ok = TRUE;
+
   for (guint i = 0; i < G_N_ELEMENTS(companions); i++)
     {
-      gchar *from = g_strconcat(path, companions[i], NULL);
+      gchar *from = g_strconcat(store->path, companions[i], NULL);
       gchar *to = g_strconcat(aside, companions[i], NULL);
 
-      g_rename(from, to);
+      ok = g_rename(from, to) == 0 || errno == ENOENT;
+      if (!ok)
+        g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_IO, "%s: is damaged and cannot be renamed: %s",
+                    from, g_strerror(errno));
       g_free(from);
       g_free(to);
+      if (!ok)
+        break;
     }
-  return aside;
+  if (ok)
+    {
+      store->counters.set_aside++;
+      mt_store_note(store, "%s; it is kept as %s, a new store is begun", why, aside);
+    }
+  g_free(aside);
+  return ok;
 }
 
 static gboolean
-open_or_set_aside(MtStore *store, MtTime now, gchar **warning, GError **error)
+open_or_set_aside(MtStore *store, GError **error)
 {
   GError *first = NULL;
-  gchar *aside;
+  gboolean ok = FALSE;
 
   if (!make_file(store->settings, store->path, error))
     return FALSE;
   if (open_all(store, &first))
     return TRUE;
+  close_all(store);
   if (!g_error_matches(first, MT_STORE_ERROR, MT_STORE_ERROR_CORRUPT))
     {
       g_propagate_error(error, first);
       return FALSE;
     }
-  close_all(store);
-  aside = set_aside(store->path, now);
-  *warning = g_strdup_printf("%s; it is kept as %s, a new store is begun", first->message, aside);
-  g_free(aside);
+  ok = set_aside(store, first->message, error) && make_file(store->settings, store->path, error)
+       && open_all(store, error);
   g_clear_error(&first);
-  return make_file(store->settings, store->path, error) && open_all(store, error);
+  return ok;
+}
+
+/* ---- what others do to the file ------------------------------------------------------- */
+
+void
+mt_store_note(MtStore *store, const gchar *format, ...)
+{
+  va_list args;
+
+  if (store->notice->len)
+    g_string_append(store->notice, "; ");
+  va_start(args, format);
+  g_string_append_vprintf(store->notice, format, args);
+  va_end(args);
+}
+
+gchar *
+mt_store_take_notice(MtStore *store)
+{
+  gchar *notice = store->notice->len ? g_strdup(store->notice->str) : NULL;
+
+  g_string_truncate(store->notice, 0);
+  return notice;
+}
+
+guint
+mt_store_generation(const MtStore *store)
+{
+  return store->generation;
+}
+
+static gboolean
+reopen(MtStore *store, GError **error)
+{
+  close_all(store);
+  store->counters.reopened++;
+  return open_or_set_aside(store, error);
+}
+
+/* The log has been removed under us: what it holds we still have open, and fold back. */
+static gboolean
+rescue_log(MtStore *store, GError **error)
+{
+  mt_store_note(store, "%s-wal: was removed or replaced while it was in use; what it held has been saved",
+                store->path);
+  if (sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_FULL, NULL, NULL) != SQLITE_OK)
+    return mt_sql_fail(store->db, store->path, "saving its log", error);
+  return reopen(store, error);
+}
+
+/* Is the file still the one that we opened?  With the lease held. */
+static gboolean
+look_at_file(MtStore *store, GError **error)
+{
+  struct stat info;
+
+  if (!store->db)
+    return open_or_set_aside(store, error);
+  if (store->damaged)
+    {
+      gchar *why = g_strdup_printf("%s: the file is damaged", store->path);
+      gboolean ok;
+
+      close_all(store);
+      ok = set_aside(store, why, error) && open_or_set_aside(store, error);
+      store->damaged = !ok;
+      g_free(why);
+      return ok;
+    }
+  if (stat(store->path, &info) != 0 || info.st_dev != store->device || info.st_ino != store->inode)
+    {
+      mt_store_note(store, "%s: was removed or replaced while it was in use; records go into the file "
+                           "that is there now",
+                    store->path);
+      return reopen(store, error);
+    }
+  if (!store->log_inode)
+    store->log_inode = inode_of_log(store);
+  return store->log_inode == inode_of_log(store) || rescue_log(store, error);
 }
 
 void
 mt_store_set_now(MtStore *store, MtTime now)
 {
+  store->now = now;
   store->today = mt_time_day(now);
   store->segments.first_possible_day = store->today - PAST_DAYS;
   store->segments.last_possible_day = store->today + FUTURE_DAYS;
 }
 
 MtStore *
-mt_store_open(const MtStoreSettings *settings, MtTime now, gchar **warning, GError **error)
+mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error)
 {
   MtStore *store = g_new0(MtStore, 1);
-  guint mode = settings->mode ? settings->mode : 0640;
+  gboolean ok;
 
-  *warning = NULL;
   store->settings = settings;
+  store->notice = g_string_new(NULL);
+  store->rolled = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   mt_store_set_now(store, now);
   store->path = g_strdup(settings->path);
-  store->lease.fd = -1;
-  if (!mt_lease_open(&store->lease, store->path, mode, settings->uid, settings->gid, error)
-      || !open_or_set_aside(store, now, warning, error))
-    {
-      mt_store_close(store);
-      return NULL;
-    }
-  return store;
+  mt_lease_init(&store->lease, store->path, settings->mode ? settings->mode : 0640, settings->uid,
+                settings->gid);
+  ok = mt_lease_take(&store->lease, TURN_TIMEOUT_MS, error) && open_or_set_aside(store, error);
+  mt_lease_give(&store->lease);
+  if (ok)
+    return store;
+  mt_store_close(store);
+  return NULL;
 }
 
 void
@@ -278,40 +471,94 @@ mt_store_close(MtStore *store)
   if (store->begun)
     mt_store_rollback(store);
   close_all(store);
-  mt_lease_close(&store->lease);
+  mt_lease_clear(&store->lease);
+  g_string_free(store->notice, TRUE);
+  g_hash_table_destroy(store->rolled);
+  g_clear_error(&store->read_error);
   g_free(store->path);
   g_free(store);
 }
 
 /* ---- a transaction ----------------------------------------------------------------------- */
 
-static gint64
-counter(MtStore *store, const gchar *name, gint64 otherwise)
+void
+mt_store_read_failed(MtStore *store, const gchar *what)
 {
-  gchar *sql = g_strdup_printf("SELECT value FROM counter WHERE name='%s'", name);
-  gint64 value = mt_sql_integer(store->db, sql, otherwise);
+  if (!store->read_error)
+    mt_sql_fail(store->db, store->path, what, &store->read_error);
+}
 
-  g_free(sql);
-  return value;
+gboolean
+mt_store_next_row(MtStore *store, sqlite3_stmt *stmt)
+{
+  gint code = sqlite3_step(stmt);
+
+  if (code != SQLITE_ROW && code != SQLITE_DONE)
+    mt_store_read_failed(store, "reading records");
+  return code == SQLITE_ROW;
+}
+
+/* Where a store keeps its numbers; those of rows begin at 1. */
+static void
+fill_counter(MtStore *store, const gchar *name, gint64 value)
+{
+  MtTrailIds *ids = &store->start.ids;
+  const struct
+  {
+    const gchar *name;
+    gint64 *to;
+  } places[] = { { "message", &ids->message },   { "delivery", &ids->delivery },
+                 { "access", &ids->access },     { "failure", &ids->failure },
+                 { "reject", &ids->reject },     { "mailbox", &ids->mailbox },
+                 { "incident", &ids->incident }, { "pending", &ids->pending },
+                 { "alert", &store->alert_id },  { "horizon", &store->start.horizon } };
+
+  for (guint i = 0; i < G_N_ELEMENTS(places); i++)
+    if (g_str_equal(places[i].name, name))
+      *places[i].to = value;
+}
+
+static gboolean
+read_counters(MtStore *store)
+{
+  MtTrailIds *ids = &store->start.ids;
+  sqlite3_stmt *stmt;
+  gint code;
+
+  ids->message = ids->delivery = ids->access = ids->failure = 1;
+  ids->reject = ids->mailbox = ids->incident = ids->pending = 1;
+  store->alert_id = 0;
+  store->start.horizon = MT_NO_TIME;
+  if (sqlite3_prepare_v2(store->db, "SELECT name, value FROM counter", -1, &stmt, NULL) != SQLITE_OK)
+    return FALSE;
+  while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
+    fill_counter(store, (const gchar *) sqlite3_column_text(stmt, 0), sqlite3_column_int64(stmt, 1));
+  sqlite3_finalize(stmt);
+  return code == SQLITE_DONE;
 }
 
 static gboolean
 read_state(MtStore *store)
 {
-  MtTrailIds *ids = &store->start.ids;
-
-  ids->message = counter(store, "message", 1);
-  ids->delivery = counter(store, "delivery", 1);
-  ids->access = counter(store, "access", 1);
-  ids->failure = counter(store, "failure", 1);
-  ids->reject = counter(store, "reject", 1);
-  ids->mailbox = counter(store, "mailbox", 1);
-  ids->incident = counter(store, "incident", 1);
-  ids->pending = counter(store, "pending", 1);
-  store->alert_id = counter(store, "alert", 0);
-  store->start.horizon = counter(store, "horizon", MT_NO_TIME);
   store->line_id = mt_sql_integer(store->db, "SELECT max(line) FROM line", 0);
-  return mt_segments_load(&store->segments) && mt_guard_start(store->guard);
+  return read_counters(store) && mt_segments_load(&store->segments)
+         && mt_scrub_load(store->scrub, store->db) && mt_guard_start(store->guard);
+}
+
+/* What SQLite calls damaged is set aside before the next turn. */
+static gboolean
+fail(MtStore *store, const gchar *what, GError **error)
+{
+  GError *why = store->read_error;
+
+  store->read_error = NULL;
+  if (!why)
+    mt_sql_fail(store->db, store->path, what, &why);
+  store->damaged |= g_error_matches(why, MT_STORE_ERROR, MT_STORE_ERROR_CORRUPT);
+  mt_store_rollback(store);
+  mt_lease_give(&store->lease);
+  g_propagate_error(error, why);
+  return FALSE;
 }
 
 gboolean
@@ -322,32 +569,25 @@ mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error)
   *others_wrote = FALSE;
   if (store->begun)
     return TRUE;
-  if (!mt_lease_take(&store->lease, TURN_TIMEOUT_MS))
+  if (!mt_lease_take(&store->lease, TURN_TIMEOUT_MS, error))
+    return FALSE;
+  if (!look_at_file(store, error))
     {
-      g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY,
-                  "%s: another program has been writing to it for %d s; it is tried again",
-                  store->path, TURN_TIMEOUT_MS / 1000);
+      mt_lease_give(&store->lease);
       return FALSE;
     }
   if (!mt_sql_exec(store->db, "BEGIN IMMEDIATE"))
-    {
-      mt_lease_give(&store->lease);
-      return mt_sql_fail(store->db, store->path, "beginning a transaction", error);
-    }
+    return fail(store, "beginning a transaction", error);
   store->begun = TRUE;
+  g_clear_error(&store->read_error);
   version = mt_sql_integer(store->db, "PRAGMA data_version", 0);
-  if (!store->started || version != store->data_version)
-    {
-      *others_wrote = TRUE;
-      if (!read_state(store))
-        {
-          mt_sql_fail(store->db, store->path, "reading the store", error);
-          mt_store_rollback(store);
-          return FALSE;
-        }
-      store->started = TRUE;
-      store->data_version = version;
-    }
+  if (store->started && version == store->data_version)
+    return TRUE;
+  *others_wrote = TRUE;
+  if (!read_state(store))
+    return fail(store, "reading the store", error);
+  store->started = TRUE;
+  store->data_version = version;
   return TRUE;
 }
 
@@ -385,16 +625,12 @@ mt_store_commit(MtStore *store, const MtStoreWork *work, GError **error)
     return TRUE;
   store->start.ids = work->batch->ids;
   advance_horizon(store, work->batch);
-  if (!mt_writer_put_batch(store, work->batch)
+  if (store->read_error || !mt_writer_put_batch(store, work->batch)
       || (work->emit_mail && !mt_writer_put_mail_changes(store, work->batch->deliveries))
       || !mt_writer_put_alerts(store, work->alerts, work->emit_alerts)
       || !mt_writer_put_pairs(store, work->pairs) || !mt_guard_write(store->guard)
-      || !mt_writer_put_counters(store) || !mt_sql_exec(store->db, "COMMIT"))
-    {
-      mt_sql_fail(store->db, store->path, "writing records", error);
-      mt_store_rollback(store);
-      return FALSE;
-    }
+      || !mt_writer_put_counters(store) || store->read_error || !mt_sql_exec(store->db, "COMMIT"))
+    return fail(store, "writing records", error);
   store->begun = FALSE;
   mt_guard_committed(store->guard);
   mt_lease_give(&store->lease);
@@ -431,8 +667,11 @@ each_text(MtStore *store, const gchar *sql, MtTextFound found, gpointer sink)
   sqlite3_stmt *stmt;
 
   if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK)
-    return;
-  while (sqlite3_step(stmt) == SQLITE_ROW)
+    {
+      mt_store_read_failed(store, "reading what was learned");
+      return;
+    }
+  while (mt_store_next_row(store, stmt))
     found(sink, mt_sql_column(stmt, 0));
   sqlite3_finalize(stmt);
 }
@@ -456,9 +695,12 @@ mt_store_pair_seen(gpointer self, guint64 key)
   MtTime at = MT_NO_TIME;
 
   if (!stmt)
-    return at;
+    {
+      mt_store_read_failed(self, "reading who has logged in from where");
+      return at;
+    }
   sqlite3_bind_int64(stmt, 1, (gint64) key);
-  if (sqlite3_step(stmt) == SQLITE_ROW)
+  if (mt_store_next_row(self, stmt))
     at = sqlite3_column_int64(stmt, 0);
   sqlite3_reset(stmt);
   return at;
@@ -486,9 +728,12 @@ mt_store_alerts_since(MtStore *store, MtTime since, MtAlertFound found, gpointer
                          " ORDER BY ts",
                          -1, &stmt, NULL)
       != SQLITE_OK)
-    return;
+    {
+      mt_store_read_failed(store, "reading alerts");
+      return;
+    }
   sqlite3_bind_int64(stmt, 1, since);
-  while (sqlite3_step(stmt) == SQLITE_ROW)
+  while (mt_store_next_row(store, stmt))
     {
       MtAlert alert = { 0 };
 
@@ -501,8 +746,8 @@ mt_store_alerts_since(MtStore *store, MtTime since, MtAlertFound found, gpointer
 /* ---- besides the batches ----------------------------------------------------------------- */
 
 /* A short transaction of our own, which must not look to us as if others had written. */
-static gboolean
-begin_small(MtStore *store, GError **error)
+gboolean
+mt_store_begin_small(MtStore *store, GError **error)
 {
   gboolean others_wrote;
 
@@ -515,15 +760,11 @@ begin_small(MtStore *store, GError **error)
   return TRUE;
 }
 
-static gboolean
-end_small(MtStore *store, gboolean ok, const gchar *what, GError **error)
+gboolean
+mt_store_end_small(MtStore *store, gboolean ok, const gchar *what, GError **error)
 {
-  if (!ok || !mt_sql_exec(store->db, "COMMIT"))
-    {
-      mt_sql_fail(store->db, store->path, what, error);
-      mt_store_rollback(store);
-      return FALSE;
-    }
+  if (!ok || store->read_error || !mt_sql_exec(store->db, "COMMIT"))
+    return fail(store, what, error);
   store->begun = FALSE;
   mt_lease_give(&store->lease);
   return TRUE;
@@ -535,18 +776,23 @@ insert_lines(MtStore *store, const GArray *lines)
   sqlite3_stmt *stmt;
   gboolean ok = TRUE;
 
-  if (sqlite3_prepare_v2(store->db, "INSERT INTO line VALUES(?1,?2,?3,?4,?5)", -1, &stmt, NULL)
+  if (sqlite3_prepare_v2(store->db, "INSERT INTO line VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", -1, &stmt, NULL)
       != SQLITE_OK)
     return FALSE;
   for (guint i = 0; i < lines->len && ok; i++)
     {
       const MtRawLine *line = &g_array_index(lines, MtRawLine, i);
 
+      if (mt_scrub_mentions(store->scrub, line->text))
+        continue;
       sqlite3_bind_int64(stmt, 1, ++store->line_id);
       sqlite3_bind_int64(stmt, 2, line->at);
       mt_sql_bind(stmt, 3, line->host);
       mt_sql_bind(stmt, 4, line->program);
       mt_sql_bind(stmt, 5, line->text);
+      mt_sql_bind(stmt, 6, line->queue_id);
+      mt_sql_bind(stmt, 7, line->message_id);
+      mt_sql_bind(stmt, 8, line->session);
       ok = mt_sql_run(stmt);
     }
   sqlite3_finalize(stmt);
@@ -560,124 +806,55 @@ mt_store_put_lines(MtStore *store, const GArray *lines, GError **error)
 
   if (lines->len == 0)
     return TRUE;
-  if (!begin_small(store, error))
+  if (!mt_store_begin_small(store, error))
     return FALSE;
   ok = insert_lines(store, lines)
        && mt_sql_execf(store->db, "DELETE FROM line WHERE line<=%lld",
                        store->line_id - (gint64) store->settings->raw_lines);
-  return end_small(store, ok, "keeping raw lines", error);
-}
-
-/* ---- rolling -------------------------------------------------------------------------------- */
-
-static gint64
-size_bytes(MtStore *store)
-{
-  return (mt_sql_integer(store->db, "PRAGMA page_count", 0)
-          - mt_sql_integer(store->db, "PRAGMA freelist_count", 0))
-         * mt_sql_integer(store->db, "PRAGMA page_size", 4096);
-}
-
-/* All of before this day goes: by age, or the oldest segment where the store is too
- * large. */
-static gint32
-first_kept_day(MtStore *store, gint32 today)
-{
-  const MtStoreSettings *settings = store->settings;
-  gint32 day = settings->retention_days ? today - (gint32) settings->retention_days : G_MININT32;
-
-  if (settings->max_size_bytes && size_bytes(store) > settings->max_size_bytes
-      && store->segments.all->len > 1)
-    {
-      const MtSegment *oldest = g_ptr_array_index(store->segments.all, 0);
-
-      day = MAX(day, oldest->last_day + 1);
-    }
-  return day;
-}
-
-static gboolean
-drop_old_rows(MtStore *store, gint32 day)
-{
-  gint64 minute = (gint64) day * 1440, ts = (gint64) day * MT_DAY_US;
-
-  return mt_sql_execf(store->db,
-                      "DELETE FROM guard WHERE id IN"
-                      " (SELECT id FROM guard WHERE minute<%lld LIMIT 200);"
-                      "DELETE FROM pending WHERE ts<%lld; DELETE FROM alert WHERE ts<%lld;"
-                      "DELETE FROM pair WHERE ts<%lld; DELETE FROM mail_change WHERE ts<%lld;",
-                      minute, ts, ts, ts, ts);
-}
-
-/* One of: take a segment out of the views, drop one of its tables, drop old rows of the
- * rest.  Each leaves the store whole. */
-static gboolean
-roll(MtStore *store, gint32 day, gboolean *more)
-{
-  gint segment;
-  gint64 guards;
-
-  if (!mt_segments_detach_before(&store->segments, day, &segment))
-    return FALSE;
-  *more = segment != 0;
-  if (*more)
-    return TRUE;
-  if (!mt_schema_drop_table(store->db, &segment))
-    return FALSE;
-  *more = segment != 0;
-  if (*more || day == G_MININT32)
-    return TRUE;
-  guards = mt_sql_integer(store->db, "SELECT min(minute) FROM guard", G_MAXINT32);
-  *more = guards < (gint64) day * 1440;
-  return !*more || drop_old_rows(store, day);
-}
-
-gboolean
-mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error)
-{
-  gint32 day;
-
-  *more = FALSE;
-  if (store->begun || !begin_small(store, error))
-    return !store->begun;
-  day = first_kept_day(store, mt_time_day(now));
-  if (!end_small(store, roll(store, day, more), "rolling old records off", error))
-    return FALSE;
-  if (*more || mt_sql_integer(store->db, "PRAGMA freelist_count", 0) <= VACUUM_PAGES)
-    return TRUE;
-  *more = TRUE;
-  if (!begin_small(store, error))
-    return FALSE;
-  return end_small(store,
-                   mt_sql_execf(store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES),
-                   "giving space back", error);
+  return mt_store_end_small(store, ok, "keeping raw lines", error);
 }
 
 /* ---- alerts and settings ---------------------------------------------------------------------- */
 
-guint64
-mt_store_absurd(const MtStore *store)
+const MtStoreCounters *
+mt_store_counters(const MtStore *store)
 {
-  return store->segments.absurd;
+  ((MtStore *) store)->counters.absurd = store->segments.absurd;
+  return &store->counters;
 }
 
 gint64
 mt_store_last_alert(MtStore *store)
 {
-  return counter(store, "alert", 0);
+  return mt_sql_integer(store->db, "SELECT value FROM counter WHERE name='alert'", 0);
 }
 
 gboolean
 mt_store_mark_emitted(MtStore *store, gint64 id, MtTime at, GError **error)
 {
-  if (!begin_small(store, error))
+  if (!mt_store_begin_small(store, error))
     return FALSE;
-  return end_small(store,
+  return mt_store_end_small(store,
                    mt_sql_execf(store->db,
                                 "UPDATE alert SET emitted=%lld WHERE id<=%lld AND emitted IS NULL"
                                 " AND emit=1",
                                 at, id),
                    "marking alerts as emitted", error);
+}
+
+gboolean
+mt_store_add_counts(MtStore *store, const MtStoreCount *counts, guint count, GError **error)
+{
+  gboolean ok = TRUE;
+
+  if (!mt_store_begin_small(store, error))
+    return FALSE;
+  for (guint i = 0; i < count && ok; i++)
+    ok = mt_sql_execf(store->db,
+                      "INSERT INTO counter VALUES('count.%q', %lld) ON CONFLICT DO UPDATE SET"
+                      " value=value+excluded.value",
+                      counts[i].name, (gint64) counts[i].more);
+  return mt_store_end_small(store, ok, "keeping counts", error);
 }
 
 gchar *
@@ -705,9 +882,9 @@ mt_store_set_meta(MtStore *store, const gchar *name, const gchar *value, GError 
   g_free(before);
   if (same)
     return TRUE;
-  if (!begin_small(store, error))
+  if (!mt_store_begin_small(store, error))
     return FALSE;
-  return end_small(store,
+  return mt_store_end_small(store,
                    mt_sql_execf(store->db, "INSERT OR REPLACE INTO meta VALUES(%Q, %Q)", name, value),
                    "remembering settings", error);
 }

@@ -28,15 +28,14 @@ typedef struct
 typedef struct
 {
   MtTime at;
-  MtSpan host, program, text; /* in a batch of their own */
+  MtSpan host, program, text;          /* in a batch of their own */
+  MtSpan queue_id, message_id, session; /* of the records that it made */
 } MtRawLine;
 
 /* mt_store_open: opens the store, and makes it where it is missing.
- * @settings: (transfer none) outlives the store.  @warning: (transfer full) (nullable
- * on return): what was found and mended, one line: a damaged file was set aside.
+ * @settings: (transfer none) outlives the store.
  * Returns: NULL with @error in MT_STORE_ERROR. */
-MtStore *mt_store_open(const MtStoreSettings *settings, MtTime now, gchar **warning,
-                       GError **error);
+MtStore *mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error);
 
 /* mt_store_set_now: the wall clock: stamps far off it are a clock's mistake. */
 void mt_store_set_now(MtStore *store, MtTime now);
@@ -89,8 +88,48 @@ gboolean mt_store_put_lines(MtStore *store, const GArray *lines, GError **error)
  * @more: there is more to do.  @now: wall clock. */
 gboolean mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error);
 
-/* mt_store_absurd: rows so far whose day was a clock's mistake. */
-guint64 mt_store_absurd(const MtStore *store);
+/* mt_store_add_counts: adds to numbers that outlive the process. */
+typedef struct
+{
+  const gchar *name;
+  guint64 more;
+} MtStoreCount;
+gboolean mt_store_add_counts(MtStore *store, const MtStoreCount *counts, guint count,
+                             GError **error);
+
+/* mt_store_forget: takes the address (with what is added behind a "+") out of every text
+ * in the store, and remembers a keyed hash of it so that no later line brings it back.
+ * @found: how many texts held it.  The caller folds the log back: mt_store_wipe(). */
+gboolean mt_store_forget(MtStore *store, const gchar *address, guint64 *found, GError **error);
+
+/* mt_store_wipe: nothing of what was deleted stays in free pages and the log. @address: is
+ * looked for in the bytes of the files.  FALSE: a reader keeps them, or it failed. */
+gboolean mt_store_wipe(MtStore *store, const gchar *address, GError **error);
+
+#define MT_STORE_COUNTERS(X) \
+  X(absurd)      /* rows whose day is a clock's mistake */ \
+  X(rolled)      /* late lines' rows whose record has rolled off */ \
+  X(reopened)    /* the file was removed or replaced under us */ \
+  X(set_aside)   /* damaged files */ \
+  X(unfolded)    /* times that the log could not be folded back into the file */ \
+  X(long_readers) /* times that a reader held the log until it was large */
+
+typedef struct
+{
+#define X(name) guint64 name;
+  MT_STORE_COUNTERS(X)
+#undef X
+} MtStoreCounters;
+
+const MtStoreCounters *mt_store_counters(const MtStore *store);
+
+/* mt_store_generation: changes when another file has taken the place of the one before:
+ * its key is another. */
+guint mt_store_generation(const MtStore *store);
+
+/* mt_store_take_notice: what was found and mended since the last call, for the admin.
+ * (transfer full) (nullable) */
+gchar *mt_store_take_notice(MtStore *store);
 
 /* mt_store_last_alert: the id of the newest alert; 0 without one. */
 gint64 mt_store_last_alert(MtStore *store);

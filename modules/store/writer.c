@@ -77,13 +77,20 @@ integer(Binder *binder, gint64 value)
 static void
 text(Binder *binder, MtSpan value)
 {
-  mt_sql_bind(binder->stmt, ++binder->column, value);
+  MtSpan clean = mt_scrub_clean(binder->store->scrub, value);
+
+  binder->column++;
+  if (clean.at == value.at)
+    mt_sql_bind(binder->stmt, binder->column, value);
+  else
+    sqlite3_bind_text(binder->stmt, binder->column, clean.at, clean.len, SQLITE_TRANSIENT);
 }
 
 static void
 name(Binder *binder, MtSpan value)
 {
-  gint64 id = mt_segment_name(&binder->store->segments, binder->segment, value);
+  gint64 id = mt_segment_name(&binder->store->segments, binder->segment,
+                              mt_scrub_clean(binder->store->scrub, value));
 
   binder->failed |= id < 0;
   sqlite3_bind_int64(binder->stmt, ++binder->column, id);
@@ -142,9 +149,25 @@ leave_old_segment(MtStore *store, gint32 stored_day, gint32 day, MtStmt which, g
   return drop_row(store, stored_day, which, id);
 }
 
+/* A record that was stored and whose segment has gone since: a late line must not bring
+ * half of it back. */
+static gboolean
+has_rolled_off(MtStore *store, gint32 stored_day)
+{
+  if (stored_day == MT_NO_DAY || mt_segments_find(&store->segments, stored_day))
+    return FALSE;
+  store->counters.rolled++;
+  return TRUE;
+}
+
 static gboolean
 put_message(Binder *b, MtStore *store, const MtMessageRow *row)
 {
+  if (has_rolled_off(store, row->stored_day))
+    {
+      g_hash_table_add(store->rolled, g_memdup2(&row->id, sizeof row->id));
+      return TRUE;
+    }
   if (!leave_old_segment(store, row->stored_day, row->day, MT_STMT_DROP_MESSAGE, row->id)
       || !begin_row(b, store, row->day, MT_STMT_PUT_MESSAGE))
     return FALSE;
@@ -191,7 +214,8 @@ put_message(Binder *b, MtStore *store, const MtMessageRow *row)
 static void
 part_of_reply(Binder *b, MtSpan part, MtSpan reply)
 {
-  const gchar *at = part.at && part.len < 256 ? mt_span_find_last(reply, part) : NULL;
+  gboolean stays = part.at && part.len < 256 && !mt_scrub_mentions(b->store->scrub, reply);
+  const gchar *at = stays ? mt_span_find_last(reply, part) : NULL;
 
   if (at)
     integer(b, (at - reply.at) * 256 + part.len);
@@ -200,8 +224,16 @@ part_of_reply(Binder *b, MtSpan part, MtSpan reply)
 }
 
 static gboolean
+message_rolled_off(const MtStore *store, gint64 message_id)
+{
+  return g_hash_table_size(store->rolled) && g_hash_table_contains(store->rolled, &message_id);
+}
+
+static gboolean
 put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
 {
+  if (message_rolled_off(store, row->message_id))
+    return TRUE;
   if (row->removed)
     return drop_row(store, row->stored_day, MT_STMT_DROP_DELIVERY, row->id);
   if (!leave_old_segment(store, row->stored_day, row->day, MT_STMT_DROP_DELIVERY, row->id)
@@ -242,6 +274,8 @@ put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
 static gboolean
 put_attempt(Binder *b, MtStore *store, const MtAttemptRow *row)
 {
+  if (message_rolled_off(store, row->message_id))
+    return TRUE;
   if (!begin_row(b, store, row->day, MT_STMT_PUT_ATTEMPT))
     return FALSE;
   integer(b, row->message_id);
@@ -276,6 +310,8 @@ put_country(MtStore *store, const MtCountry code, MtSpan country_name)
 static gboolean
 put_access(Binder *b, MtStore *store, const MtAccessRow *row)
 {
+  if (has_rolled_off(store, row->stored_day))
+    return TRUE;
   if (!put_country(store, row->country, row->country_name)
       || !begin_row(b, store, row->day, MT_STMT_PUT_ACCESS))
     return FALSE;
@@ -310,6 +346,8 @@ put_access(Binder *b, MtStore *store, const MtAccessRow *row)
 static gboolean
 put_failure(Binder *b, MtStore *store, const MtFailureRow *row)
 {
+  if (has_rolled_off(store, row->stored_day))
+    return TRUE;
   if (!put_country(store, row->country, row->country_name)
       || !begin_row(b, store, row->day, MT_STMT_PUT_FAILURE))
     return FALSE;
@@ -330,6 +368,38 @@ put_failure(Binder *b, MtStore *store, const MtFailureRow *row)
   number(b, row->asn, 0);
   text(b, row->client);
   return end_row(b);
+}
+
+/* Outlives the rows themselves. */
+static gboolean
+put_last_logins(MtStore *store, const GArray *rows)
+{
+  static const gchar sql[]
+    = "INSERT INTO last_login VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO UPDATE SET ts=excluded.ts,"
+      " ip=excluded.ip, country=excluded.country WHERE excluded.ts>=ts";
+  Binder b = { .store = store };
+  gboolean ok = TRUE;
+
+  if (rows->len == 0)
+    return TRUE;
+  if (sqlite3_prepare_v2(store->db, sql, -1, &b.stmt, NULL) != SQLITE_OK)
+    return FALSE;
+  for (guint i = 0; i < rows->len && ok; i++)
+    {
+      const MtAccessRow *row = &g_array_index(rows, MtAccessRow, i);
+
+      if (row->stored_day != MT_NO_DAY || !row->account.at)
+        continue;
+      b.column = 0;
+      text(&b, row->account);
+      integer(&b, row->service);
+      integer(&b, row->at);
+      text(&b, row->ip);
+      country(&b, row->country);
+      ok = end_row(&b);
+    }
+  sqlite3_finalize(b.stmt);
+  return ok;
 }
 
 /* ---- the rest ------------------------------------------------------------------------------ */
@@ -450,6 +520,8 @@ put_pendings(MtStore *store, const GArray *rows)
 
       b->column = 0;
       integer(b, row->id);
+      if (!row->removed && mt_scrub_mentions(store->scrub, row->data))
+        continue;
       if (!row->removed)
         {
           integer(b, row->kind);
@@ -492,6 +564,7 @@ mt_writer_put_batch(MtStore *store, const MtBatch *batch)
 {
   Binder binder = { .store = store };
 
+  g_hash_table_remove_all(store->rolled);
   PUT_ALL(batch->messages, MtMessageRow, put_message);
   PUT_ALL(batch->deliveries, MtDeliveryRow, put_delivery);
   PUT_ALL(batch->attempts, MtAttemptRow, put_attempt);
@@ -501,7 +574,7 @@ mt_writer_put_batch(MtStore *store, const MtBatch *batch)
   PUT_ALL(batch->mailbox, MtMailboxRow, put_mailbox);
   PUT_ALL(batch->incidents, MtIncidentRow, put_incident);
   PUT_ALL(batch->connections, MtConnectionRow, put_connection);
-  return put_activities(store, batch->activities) && put_pendings(store, batch->pendings)
+  return put_last_logins(store, batch->accesses) && put_activities(store, batch->activities) && put_pendings(store, batch->pendings)
          && put_local_domains(store, batch->local_domains);
 }
 

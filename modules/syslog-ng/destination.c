@@ -20,6 +20,9 @@
 /* While rolling has more to do, a step comes this often. */
 #define BUSY_TICK_NS 20000000
 
+/* The same while lines come without a gap: most of the time is theirs. */
+#define LOADED_TICK_US 100000
+
 #define COUNTER_MAX 32
 
 typedef struct
@@ -33,6 +36,9 @@ typedef struct
   StatsCounterItem *counters[COUNTER_MAX];
   NVHandle unix_uid, journald_uid;
   gint told_about_flow_control;
+  gchar *trouble; /* why lines wait, NULL while they do not */
+  gint64 ticked_us;
+  gboolean busy; /* the last tick left something to do */
   void (*queue)(LogPipe *s, LogMessage *msg, const LogPathOptions *path_options);
 } MtDestination;
 
@@ -95,19 +101,35 @@ schedule_tick(MtDestination *self, gboolean busy)
 }
 
 static void
-on_tick(gpointer cookie)
+tick(MtDestination *self)
 {
-  MtDestination *self = cookie;
-  gboolean more = FALSE;
-
   mt_shared_lock(self->shared);
   if (mt_shared_engine(self->shared))
     {
-      more = mt_engine_tick(mt_shared_engine(self->shared), g_get_real_time());
+      self->busy = mt_engine_tick(mt_shared_engine(self->shared), g_get_real_time());
       update_counters(self);
     }
   mt_shared_unlock(self->shared);
-  schedule_tick(self, more);
+  self->ticked_us = g_get_monotonic_time();
+}
+
+static void
+on_tick(gpointer cookie)
+{
+  MtDestination *self = cookie;
+
+  tick(self);
+  schedule_tick(self, self->busy);
+}
+
+/* While lines come without a gap no timer fires: a commit is the moment then. */
+static void
+tick_under_load(MtDestination *self)
+{
+  gint64 due_us = self->busy ? LOADED_TICK_US : TICK_S * G_USEC_PER_SEC;
+
+  if (g_get_monotonic_time() - self->ticked_us >= due_us)
+    tick(self);
 }
 
 static void
@@ -130,12 +152,25 @@ thread_deinit(LogThreadedDestDriver *s)
     iv_timer_unregister(&self->tick);
 }
 
+/* While the trouble lasts each try ends in it: it is told once, and when it is over. */
 static void
 tell(MtDestination *self, GError *error)
 {
-  msg_error("mailtrail: lines cannot be stored now; they wait and are tried again",
-            evt_tag_str("driver", self->super.super.super.id), evt_tag_str("why", error->message));
+  if (g_strcmp0(self->trouble, error->message) != 0)
+    msg_error("mailtrail: lines cannot be stored now; they wait and are tried again",
+              evt_tag_str("driver", self->super.super.super.id), evt_tag_str("why", error->message));
+  g_free(self->trouble);
+  self->trouble = g_strdup(error->message);
   g_error_free(error);
+}
+
+static void
+tell_over(MtDestination *self)
+{
+  if (!self->trouble)
+    return;
+  msg_notice("mailtrail: lines are stored again", evt_tag_str("driver", self->super.super.super.id));
+  g_clear_pointer(&self->trouble, g_free);
 }
 
 static gboolean
@@ -236,6 +271,8 @@ flush(LogThreadedDestDriver *s)
   if (!ok)
     return give_up(self, error);
   self->in_batch = FALSE;
+  tell_over(self);
+  tick_under_load(self);
   return LTR_SUCCESS;
 }
 
@@ -320,6 +357,7 @@ free_destination(LogPipe *s)
 
   mt_shared_unref(self->shared);
   mt_settings_clear(&self->settings);
+  g_free(self->trouble);
   log_threaded_dest_driver_free(s);
 }
 

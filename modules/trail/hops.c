@@ -189,6 +189,8 @@ mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentK
     return;
   child->parent_queue_id = mt_arena_put(&child->arena, parent_queue_id);
   child->parent_kind = kind;
+  mt_hops_root_changed(trail, child);
+  mt_message_touch(trail, child);
   wait_for(trail, MT_PENDING_PARENT, child, parent_queue_id, child->first_at);
 }
 
