@@ -23,10 +23,14 @@ mt_dialect_by_name(const gchar *name)
 const MtPeerFields mt_client_fields = { MT_F_CLIENT_NAME, MT_F_CLIENT_IP, MT_F_CLIENT_PORT };
 const MtPeerFields mt_relay_fields = { MT_F_RELAY_NAME, MT_F_RELAY_IP, MT_F_RELAY_PORT };
 
+/* A host name (RFC 1035 2.3.4: 255), or the path of a socket, and an address: what is longer
+ * is no peer, and a list of keys may ask for one again and again. */
+#define PEER_MAX_BYTES 512
+
 gboolean
 mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
 {
-  MtCursor try = *cur;
+  MtCursor try = { cur->at, cur->at + MIN(mt_cursor_left(cur), PEER_MAX_BYTES) };
   MtSpan name, ip;
   guint64 port;
 
@@ -36,12 +40,12 @@ mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
   mt_event_set_ip(event, fields->ip, ip);
   if (name.len && !MT_SPAN_IS(name, "unknown"))
     mt_event_set_text(event, fields->name, name);
-  *cur = try;
+  cur->at = try.at;
   if (fields->port != MT_FIELD_COUNT && mt_scan_char(&try, ':') && mt_scan_u64(&try, &port)
       && port <= 65535)
     {
       mt_event_set_number(event, fields->port, port);
-      *cur = try;
+      cur->at = try.at;
     }
   return TRUE;
 }
@@ -55,14 +59,17 @@ find_key(const MtKey *keys, MtSpan name)
   return NULL;
 }
 
-/* Values of keys that nobody asked for; a '<' may hide a comma. */
+/* Values of keys that nobody asked for; a '<' may hide a comma.  One that is never closed ends
+ * the walk: what follows cannot be told from it. */
 static void
 skip_value(MtCursor *cur)
 {
   MtSpan value;
 
-  if (mt_scan_angle(cur, &value) || mt_scan_token(cur, ", ", &value))
-    return;
+  if (mt_cursor_peek(cur) == '<')
+    mt_scan_angle(cur, &value);
+  else
+    mt_scan_token(cur, ", ", &value);
 }
 
 static gboolean

@@ -1454,6 +1454,10 @@ read_delivery_head(MtSpan head, MtEvent *event)
     set_nonempty(event, MT_F_MESSAGE_ID, whole_id);
 }
 
+/* The ID is cut at 200 bytes, other headers of deliver_log_format at 80 (mail-deliver.c,
+ * mail_deliver_get_log_var_expand_table()): the message begins before. */
+#define DELIVERY_HEAD_BYTES 1024
+
 /* "msgid=<ID>: MESSAGE".  The ID is the sender's and may hold a whole message:
  * the last ": ", or the last ", " of another format, behind which one stands ends it.
  * @only_notices: the line is an error, which stores nothing. */
@@ -1461,7 +1465,7 @@ static MtParse
 read_delivery(MtSpan text, gboolean only_notices, MtEvent *event)
 {
   guint64 has[2] = { event->has[0], event->has[1] };
-  MtSpan left = text;
+  MtSpan left = mt_span(text.at, MIN(text.len, DELIVERY_HEAD_BYTES));
   const gchar *at;
 
   while (left.len && (at = memrchr(left.at, ' ', left.len)))

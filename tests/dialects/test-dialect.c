@@ -22,28 +22,12 @@ typedef struct
   const SpecExample *example;
 } Case;
 
-/* Each example is a stream of its own, behind the header lines that it wants. */
-static void
-parse_behind(const GPtrArray *before, const gchar *at, gsize len, MtLine *line, MtEvent *event)
-{
-  static MtParser parser; /* all of it is zero at first: no program is known */
-  MtStream stream;
-  MtClock clock;
-
-  mt_clock_init(&clock, NULL, G_GINT64_CONSTANT(1796000000000000), 0);
-  mt_stream_init(&stream, &clock, NULL, MT_NO_SPAN);
-  for (guint i = 0; before && i < before->len; i++)
-    mt_stream_head(&stream, mt_span_of_string(g_ptr_array_index(before, i)), line);
-  mt_stream_head(&stream, mt_span(at, len), line);
-  mt_parser_parse(&parser, line, event);
-}
-
 static void
 parse_bytes(const SpecExample *example, const gchar *at, gsize len, MtEvent *event)
 {
   MtLine line;
 
-  parse_behind(example->before, at, len, &line, event);
+  spec_parse(example, at, len, &line, event);
 }
 
 static void
@@ -140,7 +124,7 @@ test_one_dialect_claims(gconstpointer data)
       MtEvent event;
       MtLine line;
 
-      parse_behind(example->before, example->line->str, example->line->len, &line, &event);
+      spec_parse(example, example->line->str, example->line->len, &line, &event);
       for (gint d = 0; mt_dialects[d]; d++)
         {
           MtClaim claim = { mt_dialects[d], MT_CLAIM_NONE, NULL };
