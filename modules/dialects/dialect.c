@@ -226,7 +226,7 @@ slot_of(MtParser *parser, MtSpan program)
   guint hash = program.len;
 
   for (gsize i = 0; i < program.len; i++)
-    hash = hash * 31 + (guchar) program.at[i];
+    hash = hash * 31 + (guchar)program.at[i];
   hash = (hash ^ (hash >> 8)) % MT_PARSER_SLOTS;
   if (parser->slot[hash].len != program.len
       || memcmp(parser->slot[hash].name, program.at, program.len) != 0)

@@ -121,8 +121,9 @@ spec_read(const gchar *path, GError **error)
     {
       if (g_str_has_prefix(lines[i], "! "))
         {
-          ok = read_directive(lines[i] + 2, written,
-                              examples->len ? g_ptr_array_index(examples, examples->len - 1) : NULL);
+          ok =
+              read_directive(lines[i] + 2, written,
+                             examples->len ? g_ptr_array_index(examples, examples->len - 1) : NULL);
           if (!ok)
             g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s:%d: not understood: %s", path,
                         i + 1, lines[i]);
@@ -179,7 +180,8 @@ static gboolean
 needs_quotes(const GString *value)
 {
   for (gsize i = 0; i < value->len; i++)
-    if ((guchar) value->str[i] <= ' ' || strchr("\"\\", value->str[i]) || (guchar) value->str[i] >= 0x7f)
+    if ((guchar)value->str[i] <= ' ' || strchr("\"\\", value->str[i])
+        || (guchar)value->str[i] >= 0x7f)
       return TRUE;
   return value->len == 0;
 }

@@ -26,7 +26,7 @@
 typedef struct
 {
   gboolean printable, quoted, hostname, username, word, own;
-  gsize most;          /* bytes; 0: no limit */
+  gsize most; /* bytes; 0: no limit */
   gchar without[32], behind[32];
 } SpecWritten;
 
@@ -35,10 +35,10 @@ typedef struct
 
 typedef struct
 {
-  gint number;      /* of the raw line in the file, from 1 */
-  GString *line;    /* the raw bytes */
-  gchar *expected;  /* behind "= ", NULL where none is given */
-  GPtrArray *before; /* gchar*: header lines of the stream, nullable */
+  gint number;          /* of the raw line in the file, from 1 */
+  GString *line;        /* the raw bytes */
+  gchar *expected;      /* behind "= ", NULL where none is given */
+  GPtrArray *before;    /* gchar*: header lines of the stream, nullable */
   guint64 forgeable[2]; /* bit per MtField */
   SpecWritten written[MT_FIELD_COUNT][SPEC_WAYS];
 } SpecExample;

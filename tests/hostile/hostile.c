@@ -2,9 +2,9 @@
 
 /* Fields that are somebody else's words, whatever the line. */
 static const MtField strangers[] = {
-  MT_F_SENDER,     MT_F_RECIPIENT, MT_F_ORIG_RECIPIENT, MT_F_HELO,     MT_F_CLIENT_NAME,
-  MT_F_SUBJECT,    MT_F_REPLY,     MT_F_MESSAGE_ID,     MT_F_MAILBOX,  MT_F_ORIG_CLIENT_NAME,
-  MT_F_CLIENT,     MT_F_AUTH_USER, MT_F_RELAY_NAME,     MT_F_ARGUMENT, MT_F_TARGET,
+  MT_F_SENDER,  MT_F_RECIPIENT, MT_F_ORIG_RECIPIENT, MT_F_HELO,     MT_F_CLIENT_NAME,
+  MT_F_SUBJECT, MT_F_REPLY,     MT_F_MESSAGE_ID,     MT_F_MAILBOX,  MT_F_ORIG_CLIENT_NAME,
+  MT_F_CLIENT,  MT_F_AUTH_USER, MT_F_RELAY_NAME,     MT_F_ARGUMENT, MT_F_TARGET,
 };
 
 GArray *
@@ -52,6 +52,24 @@ way_of(const HostilePlace *place)
   return &ways[SPEC_WAYS - 1];
 }
 
+/* Does the text hold what says who it was?  Then it is not a stranger's alone. */
+static gboolean
+holds_who(const MtEvent *event, MtField field, MtSpan text)
+{
+  static const MtField who[] = { MT_F_QUEUE_ID, MT_F_ACCOUNT, MT_F_AUTH_USER, MT_F_SESSION,
+                                 MT_F_CLIENT_IP };
+
+  for (guint i = 0; i < G_N_ELEMENTS(who); i++)
+    {
+      MtSpan its =
+          who[i] == MT_F_CLIENT_IP ? mt_event_ip_text(event, who[i]) : mt_event_text(event, who[i]);
+
+      if (who[i] != field && its.len && its.at >= text.at && its.at < text.at + text.len)
+        return TRUE;
+    }
+  return FALSE;
+}
+
 GArray *
 hostile_places(const HostileFixture *fixture)
 {
@@ -70,6 +88,7 @@ hostile_places(const HostileFixture *fixture)
 
           if (mt_field_type(field) != MT_TYPE_TEXT || !is_strangers(&place.event, field)
               || !text.len || text.at < head.text.at || text.at > line->str + line->len
+              || holds_who(&place.event, field, text)
               || place.example->forgeable[field >> 6] >> (field & 63) & 1)
             continue;
           place.field = field;
@@ -96,7 +115,7 @@ static void
 append_address(GString *to, MtSpan text)
 {
   const gchar *at = text.len ? memrchr(text.at, '@', text.len) : NULL;
-  gsize local = at ? (gsize) (at - text.at) : text.len;
+  gsize local = at ? (gsize)(at - text.at) : text.len;
 
   gboolean quotes = needs_quotes(text.at, local);
 
@@ -111,10 +130,12 @@ append_address(GString *to, MtSpan text)
   if (quotes)
     g_string_append_c(to, '"');
   /* A domain: no other bytes get past the daemon. */
-  for (gsize i = local; i < text.len; i++)
-    g_string_append_c(to, g_ascii_isalnum(text.at[i]) || strchr("@.-", text.at[i] ? text.at[i] : '?')
-                            ? text.at[i]
-                            : '-');
+  if (at && local + 1 >= text.len)
+    g_string_append(to, "@example.net");
+  for (gsize i = local; local + 1 < text.len && i < text.len; i++)
+    g_string_append_c(
+        to, g_ascii_isalnum(text.at[i]) || strchr("@.-", text.at[i] ? text.at[i] : '?') ? text.at[i]
+                                                                                        : '-');
 }
 
 static void
@@ -122,6 +143,8 @@ append_written(GString *to, MtSpan text, const SpecWritten *way)
 {
   gsize start = to->len;
 
+  if (way->most)
+    text.len = MIN(text.len, way->most); /* before it is quoted */
   if (way->quoted)
     append_address(to, text);
   else
@@ -139,8 +162,6 @@ append_written(GString *to, MtSpan text, const SpecWritten *way)
       if (way->word && *c == ' ')
         *c = '_';
     }
-  if (way->most && to->len - start > way->most)
-    g_string_truncate(to, start + way->most);
 }
 
 GString *
@@ -152,23 +173,35 @@ hostile_written(const HostilePlace *place, MtSpan text)
   return written;
 }
 
-/* Is what stands at @at the same word as in the field, in another place than who it was? */
+static gboolean
+is_prose(MtField field)
+{
+  return field == MT_F_REASON || field == MT_F_REPLY || field == MT_F_TEXT || field == MT_F_SUBJECT;
+}
+
+/* Is what stands at @at the same word as in the field, quoted in prose, but no other field's? */
 static gboolean
 is_quoted_there(const HostilePlace *place, const gchar *at)
 {
-  static const MtField who[] = { MT_F_QUEUE_ID, MT_F_ACCOUNT, MT_F_AUTH_USER, MT_F_SESSION };
   const GString *line = place->example->line;
   const gchar *end = at + place->len;
+  /* A header is cut off, with all that it quotes. */
+  MtSpan stage = mt_event_text(&place->event, MT_F_STAGE);
+  gboolean header = MT_SPAN_IS(stage, "header") || MT_SPAN_IS(stage, "mime-error");
 
   if (g_ascii_isalnum(at[-1]) || strchr("@.-_", at[-1]))
     return FALSE;
   if (end < line->str + line->len && (g_ascii_isalnum(*end) || strchr("@-_", *end)))
     return FALSE;
-  for (guint i = 0; i < G_N_ELEMENTS(who); i++)
+  for (gint field = 0; field < MT_FIELD_COUNT; field++)
     {
-      MtSpan text = mt_event_text(&place->event, who[i]);
+      MtSpan text;
 
-      if (who[i] != place->field && text.len && at < text.at + text.len && end > text.at)
+      if (mt_field_type(field) != MT_TYPE_TEXT || field == (gint)place->field
+          || (is_prose(field) && field != MT_F_SUBJECT && !header))
+        continue;
+      text = mt_event_text(&place->event, field);
+      if (text.len && at < text.at + text.len && end > text.at)
         return FALSE;
     }
   return TRUE;

@@ -19,9 +19,9 @@ typedef struct
 {
   const SpecExample *example;
   MtField field;
-  gsize at, len; /* where it stands in the line */
+  gsize at, len;   /* where it stands in the line */
   SpecWritten way; /* how the daemon writes it */
-  MtEvent event; /* what the untouched line says */
+  MtEvent event;   /* what the untouched line says */
 } HostilePlace;
 
 /* hostile_fixtures: HostileFixture, one for each dialect there is. (transfer full) */

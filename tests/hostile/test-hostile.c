@@ -28,7 +28,8 @@ static const MtSpan fragments[] = {
   MT_SPAN_INIT("[" FRAMED_IP),
   MT_SPAN_INIT(" from=<" FRAMED_ACCOUNT "> to=<" FRAMED_ACCOUNT "> proto=ESMTP helo=<x>"),
   MT_SPAN_INIT(", status=sent (250 ok)"),
-  MT_SPAN_INIT(">, relay=mx.example.org[" FRAMED_IP "]:25, delay=1, dsn=2.0.0, status=sent (250 ok"),
+  MT_SPAN_INIT(">, relay=mx.example.org[" FRAMED_IP
+               "]:25, delay=1, dsn=2.0.0, status=sent (250 ok"),
   MT_SPAN_INIT("), status=bounced (550 no)"),
   MT_SPAN_INIT("; from=<" FRAMED_ACCOUNT "> to=<" FRAMED_ACCOUNT ">"),
   MT_SPAN_INIT(", client=x[" FRAMED_IP "], sasl_username=" FRAMED_ACCOUNT),
@@ -166,7 +167,8 @@ what_changed(const HostilePlace *place, const MtEvent *after, const GString *wri
 
   if (before->kind != after->kind && !own)
     return "event";
-  if (!mt_span_equal(mt_event_ip_text(before, MT_F_CLIENT_IP), mt_event_ip_text(after, MT_F_CLIENT_IP)))
+  if (!mt_span_equal(mt_event_ip_text(before, MT_F_CLIENT_IP),
+                     mt_event_ip_text(after, MT_F_CLIENT_IP)))
     return "client_ip";
   if (mt_event_word(before, MT_F_SERVICE) != mt_event_word(after, MT_F_SERVICE) && !own)
     return "service";
@@ -178,8 +180,9 @@ what_changed(const HostilePlace *place, const MtEvent *after, const GString *wri
     {
       MtSpan was = mt_event_text(before, who[i]), is = mt_event_text(after, who[i]);
 
-      if (who[i] == place->field ? !is_written(is, written)
-                                 : !mt_span_equal(was, is) && !(own && after->kind == MT_EVENT_UNKNOWN))
+      if (who[i] == place->field
+              ? !is_written(is, written)
+              : !mt_span_equal(was, is) && !(own && after->kind == MT_EVENT_UNKNOWN))
         return mt_field_name(who[i]);
     }
   return NULL;
@@ -204,7 +207,7 @@ tell(Outcome *outcome, const HostilePlace *place, const gchar *what, const GStri
   is = spec_event_text(after);
   g_test_message("line %d: %s in %s changes %s:\n   line %.*s\n   was %s\n   is  %s",
                  place->example->number, "text", mt_field_name(place->field), what,
-                 (gint) MIN(line->len, 900), line->str, place->example->expected, is);
+                 (gint)MIN(line->len, 900), line->str, place->example->expected, is);
   g_free(is);
 }
 
@@ -216,6 +219,9 @@ try_text(Outcome *outcome, const HostilePlace *place, MtSpan text)
   gchar *copy = hostile_parse(place->example, mt_span(line->str, line->len), &after);
   const gchar *what = what_changed(place, &after, written);
 
+  /* Nothing, or blanks, is no name of anything. */
+  if (!mt_span_trim(mt_span(written->str, written->len)).len)
+    what = NULL;
   outcome->tried++;
   g_assert_true(hostile_stays_inside(&after, copy, line->len));
   if (what)
@@ -313,12 +319,14 @@ test_corruption(gconstpointer data)
 
 /* ---- growth ---------------------------------------------------------------------------------- */
 
-#define SMALL_BYTES (8 * 1024)
+#define SMALL_BYTES (2 * 1024)
 #define LARGE_BYTES (1024 * 1024)
 
-/* Linear time grows fourfold with the text; twice that leaves room for caches and noise. */
+/* Linear time grows fourfold with the text, quadratic time sixteenfold; below the floor the clock
+ * and the caches say more than the code. */
 #define TIMES 4
-#define SLOW 8
+#define SLOW 9
+#define FLOOR_NS 1000000
 
 static gint64
 parse_ns(const HostilePlace *place, MtSpan pattern, gsize bytes)
@@ -338,7 +346,7 @@ parse_ns(const HostilePlace *place, MtSpan pattern, gsize bytes)
       spec_parse(place->example, line->str, line->len, &head, &event);
       clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
       best = MIN(best, (to.tv_sec - from.tv_sec) * G_GINT64_CONSTANT(1000000000) + to.tv_nsec
-                         - from.tv_nsec);
+                           - from.tv_nsec);
     }
   g_assert_true(hostile_stays_inside(&event, line->str, line->len));
   g_string_free(line, TRUE);
@@ -358,11 +366,11 @@ try_pattern(const HostilePlace *place, MtSpan pattern, gboolean long_too)
     return;
   small = parse_ns(place, pattern, LARGE_BYTES / TIMES);
   larger = parse_ns(place, pattern, LARGE_BYTES);
-  slow = larger > SLOW * MAX(small, 200000);
+  slow = larger > SLOW * MAX(small, FLOOR_NS);
   if (slow)
     g_test_message("line %d: %s of \"%.*s\": %d KiB take %" G_GINT64_FORMAT
                    " us, %d KiB %" G_GINT64_FORMAT " us",
-                   place->example->number, mt_field_name(place->field), (gint) pattern.len,
+                   place->example->number, mt_field_name(place->field), (gint)pattern.len,
                    pattern.at, LARGE_BYTES / TIMES / 1024, small / 1000, LARGE_BYTES / 1024,
                    larger / 1000);
   g_assert_false(slow);
@@ -402,8 +410,8 @@ test_growth(gconstpointer data)
   for (guint i = 0; i < suite->places->len; i++)
     {
       const HostilePlace *place = &g_array_index(suite->places, HostilePlace, i);
-      gboolean first = g_hash_table_add(
-        seen, g_strdup_printf("%p %d", place->event.rule, place->field));
+      gboolean first =
+          g_hash_table_add(seen, g_strdup_printf("%p %d", place->event.rule, place->field));
 
       if (first)
         try_pattern(place, plain[i % G_N_ELEMENTS(plain)], TRUE);
