@@ -1,4 +1,5 @@
 #include "dialects/dialect.h"
+#include "scan/secret.h"
 
 #define MT_DIALECT(name) extern const MtDialect mt_dialect_##name;
 #include "dialects/registry.inc"
@@ -248,7 +249,7 @@ parse_named(const MtLine *line, const MtClaim *claim, guint part, MtEvent *event
   mt_event_clear(event);
   event->kind = MT_EVENT_UNKNOWN;
   event->dialect = claim->dialect->name;
-  mt_event_set_text(event, MT_F_TEXT, line->text);
+  mt_event_set_text(event, MT_F_TEXT, mt_secret_cut(line->text));
 }
 
 /* Nobody knows the program: each dialect that may be anybody's is asked for the text. */

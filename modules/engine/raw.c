@@ -1,4 +1,5 @@
 #include "engine/raw.h"
+#include "scan/secret.h"
 #include "store/store.h"
 
 /* Longer lines are cut: no syslog daemon passes on more by default. */
@@ -74,7 +75,8 @@ mt_raw_take(MtRawRing *ring)
       line.host = mt_span(at, slot->host_len);
       line.program = mt_span(at + slot->host_len, slot->program_len);
       at += slot->host_len + slot->program_len;
-      line.text = mt_span(at, slot->bytes->str + slot->bytes->len - at);
+      /* Only here: most lines are gone before anybody takes them. */
+      line.text = mt_secret_cut(mt_span(at, slot->bytes->str + slot->bytes->len - at));
       g_array_append_val(lines, line);
     }
   ring->count = 0;

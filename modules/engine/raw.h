@@ -18,8 +18,8 @@ void mt_raw_free(MtRawRing *ring);
 
 void mt_raw_add(MtRawRing *ring, const MtLine *line);
 
-/* mt_raw_take: the lines since the last call, oldest first, MtRawLine (store/store.h);
- * texts are valid until the next mt_raw_add().  (transfer full) */
+/* mt_raw_take: the lines since the last call, oldest first, MtRawLine (store/store.h), cut off
+ * where a password may stand (scan/secret.h); texts are valid until the next mt_raw_add().  (transfer full) */
 GArray *mt_raw_take(MtRawRing *ring);
 
 #endif
