@@ -4,10 +4,16 @@
 typedef struct
 {
   MtSpan word;
-  const gchar *harmless[12];
+  const gchar *harmless[16];
 } Marker;
 
-#define MARKER(word, ...) { MT_SPAN_INIT(word), { __VA_ARGS__ } }
+#define MARKER(word, ...) \
+  {                       \
+    MT_SPAN_INIT(word),   \
+    {                     \
+      __VA_ARGS__         \
+    }                     \
+  }
 
 static const Marker markers[] = {
   /* Dovecot's auth (auth_verbose_passwords, auth_debug), vchkpw, SQL statements.  The words
@@ -31,6 +37,10 @@ static const Marker markers[] = {
   /* "AUTH PLAIN AGF...", but not "lost connection after AUTH from", nor a rate limit */
   MARKER("auth ", "from ", "command ", "process", "server", "client", "service", "failed", "method",
          "mechanism", "cache", "was "),
+  /* what a client sent too early (smtpd.c, postscreen_smtpd.c), or instead of a mechanism */
+  MARKER("command pipelining after ", NULL),
+  MARKER("sasl ", "login", "plain", "cram-", "digest-", "ntlm", "xoauth2", "oauthbearer", "scram-",
+         "gssapi", "gs2-", "external", "anonymous", "otp", "auth", "per-"),
   MARKER("auth:", NULL),
   MARKER("auth\t", NULL),
 };

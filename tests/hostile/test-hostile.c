@@ -1,4 +1,5 @@
 /* test-hostile: what attackers can make of the lines of every dialect
+ * test-hostile --print: writes the lines with every fragment in every field, as a log
  *
  * forgery      other lines, whole and in pieces, in every field that a stranger chooses: who
  *              did what stays as it was
@@ -9,6 +10,7 @@
  */
 #include "hostile/hostile.h"
 
+#include <stdio.h>
 #include <time.h>
 
 /* The address that no line of the test may be blamed on, and its account. */
@@ -470,6 +472,26 @@ add_published(const gchar *srcdir)
 }
 
 static void
+print_lines(const GArray *places)
+{
+  for (guint i = 0; i < places->len; i++)
+    for (guint f = 0; f < G_N_ELEMENTS(fragments); f++)
+      {
+        const HostilePlace *place = &g_array_index(places, HostilePlace, i);
+        GString *written = hostile_written(place, fragments[f]);
+        GString *line = hostile_line(place, written);
+
+        if (!memchr(line->str, '\n', line->len)) /* it would be two lines */
+          {
+            fwrite(line->str, 1, line->len, stdout);
+            putchar('\n');
+          }
+        g_string_free(written, TRUE);
+        g_string_free(line, TRUE);
+      }
+}
+
+static void
 add_case(const Suite *suite, const gchar *what, GTestDataFunc func)
 {
   gchar *path = g_strdup_printf("/hostile/%s/%s", suite->fixture->dialect->name, what);
@@ -485,9 +507,15 @@ main(int argc, char **argv)
   GArray *fixtures;
   GPtrArray *lines;
 
+  fixtures = hostile_fixtures(srcdir);
+  if (argc == 2 && g_str_equal(argv[1], "--print"))
+    {
+      for (guint i = 0; i < fixtures->len; i++)
+        print_lines(hostile_places(&g_array_index(fixtures, HostileFixture, i)));
+      return 0;
+    }
   g_test_init(&argc, &argv, NULL);
   g_test_set_nonfatal_assertions();
-  fixtures = hostile_fixtures(srcdir);
   lines = all_lines(fixtures);
   for (guint i = 0; i < fixtures->len; i++)
     {
