@@ -19,29 +19,32 @@ static const Marker markers[] = {
   /* Dovecot's auth (auth_verbose_passwords, auth_debug), vchkpw, SQL statements.  The words
    * that follow are those of messages that name no password. */
   MARKER("password", " mismatch", " expired", "_expired", " field", " returned", " fail", " having",
-         " is not empty", " access", " table", " combination", " values"),
-  MARKER("passwd", "-file", "_lookup: host", "(", ":", "_maps"),
+         " is not empty", " access", " table", " combination", " values", "_maps"),
+  MARKER("passwd", "-file", "_lookup: host", "(", ":", ".byname", "_maps"),
   MARKER("pass=", NULL),
-  MARKER("pass:", NULL),
+  MARKER("(pass:", NULL),
   MARKER("pass ", NULL),
   MARKER("passv", NULL),
   MARKER("resp=", NULL),
   MARKER("secret", NULL),
   MARKER("token", " expired", " is no longer valid", " revoked"),
-  MARKER("query:", NULL),
+  MARKER(": query:", NULL),
   MARKER("query failed:", NULL),
+  MARKER("(input:", NULL),
+  MARKER("reply from worker:", NULL),
   /* xsasl_dovecot_server.c, xsasl_cyrus_server.c, xsasl_cyrus_client.c */
   MARKER("init_response", NULL),
   MARKER("initial response", NULL),
   MARKER("decoded ", NULL),
+  MARKER("authentication pass:", NULL), /* smtpd_sasl_glue.c of 2.3 */
   /* "AUTH PLAIN AGF...", but not "lost connection after AUTH from", nor a rate limit */
   MARKER("auth ", "from ", "command ", "process", "server", "client", "service", "failed", "method",
-         "mechanism", "cache", "was "),
+         "mechanism", "cache", "was ", "socket", "rate "),
   /* what a client sent too early (smtpd.c, postscreen_smtpd.c), or instead of a mechanism */
   MARKER("command pipelining after ", NULL),
   MARKER("sasl ", "login", "plain", "cram-", "digest-", "ntlm", "xoauth2", "oauthbearer", "scram-",
-         "gssapi", "gs2-", "external", "anonymous", "otp", "auth", "per-"),
-  MARKER("auth:", NULL),
+         "gssapi", "gs2-", "external", "anonymous", "otp", "auth", "[cached]"),
+  MARKER("after auth:", NULL),
   MARKER("auth\t", NULL),
 };
 
