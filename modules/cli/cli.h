@@ -67,6 +67,7 @@ typedef struct
   const CliFilter *filters; /* NULL-terminated */
 } CliList;
 
+/* cli_list: parses the command's options and prints the rows.  Returns: the exit status. */
 gint cli_list(const CliList *list, int argc, char **argv);
 
 /* cli_print_json, cli_print_csv: the current row. */

@@ -96,6 +96,7 @@ void mt_engine_rollback(MtEngine *engine);
  * databases, raw lines.  Between commits only.  Returns: there is more to do at once. */
 gboolean mt_engine_tick(MtEngine *engine, MtTime now);
 
+/* mt_engine_counters: since the engine was opened. */
 void mt_engine_counters(const MtEngine *engine, MtEngineCounters *counters);
 
 /* ---- for a source of alerts in the same process --------------------------------------- */

@@ -16,6 +16,7 @@ typedef struct MtRawRing MtRawRing;
 MtRawRing *mt_raw_new(guint size);
 void mt_raw_free(MtRawRing *ring);
 
+/* mt_raw_add: copies the line; the oldest makes room for it. */
 void mt_raw_add(MtRawRing *ring, const MtLine *line);
 
 /* mt_raw_take: the lines since the last call, oldest first, MtRawLine (store/store.h), cut off
