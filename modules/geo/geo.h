@@ -59,6 +59,7 @@ const MtPlace *mt_geo_look_up(MtGeo *geo, const MtIp *ip);
  * Returns: FALSE with @error where a new file cannot be used; the old stays. */
 gboolean mt_geo_refresh(MtGeo *geo, GError **error);
 
+/* mt_geo_has_country, _asn, _anonymous: is there such a database?  @geo may be NULL. */
 gboolean mt_geo_has_country(const MtGeo *geo);
 gboolean mt_geo_has_asn(const MtGeo *geo);
 gboolean mt_geo_has_anonymous(const MtGeo *geo);

@@ -329,8 +329,11 @@ tell_login(MtTrail *trail, MtAccess *access, MtFact *fact)
 {
   MtSpan account = access_text(access, access->account);
 
-  mt_sums_activity(trail, account, mt_time_day(access->at))->logins++;
-  mt_trail_learn_account(trail, account);
+  if (account.len) /* not every format of the line names one */
+    {
+      mt_sums_activity(trail, account, mt_time_day(access->at))->logins++;
+      mt_trail_learn_account(trail, account);
+    }
   fact->kind = MT_FACT_LOGIN;
   fact->count = 1;
   fact->at = access->at;

@@ -36,6 +36,7 @@ void mt_windows_clear(MtWindows *windows);
 gint64 mt_windows_add(MtWindows *windows, guint64 key, MtTime at, gint64 count, gint64 window_us,
                       gint64 enough, MtTime *first);
 
+/* mt_windows_count: keys that something is counted for. */
 gsize mt_windows_count(const MtWindows *windows);
 
 #endif
