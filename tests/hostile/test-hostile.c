@@ -335,7 +335,7 @@ test_corruption(gconstpointer data)
 #define FLOOR_NS 1000000
 
 /* Others for each place, so that all come often and the test ends soon. */
-#define PATTERNS_A_PLACE 40u
+#define PATTERNS_A_PLACE 8u
 
 static gint64
 parse_ns(const HostilePlace *place, MtSpan pattern, gsize bytes)
