@@ -425,7 +425,9 @@ mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *eve
 void
 mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  MtAccess *access = find_in_memory(trail, smtp_key(trail, line, event), line->time);
+  guint64 key = mt_event_has(event, MT_F_SESSION) ? mailbox_key(trail, line, event)
+                                                  : smtp_key(trail, line, event);
+  MtAccess *access = find_in_memory(trail, key, line->time);
 
   if (access && access->service == MT_WORD_SMTP && access->ended_at == MT_NO_TIME)
     end_access(trail, access, line, event);
