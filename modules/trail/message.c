@@ -708,8 +708,12 @@ fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
   if (relay_ip)
     delivery->relay_ip = *relay_ip;
   delivery->transport = put(message, mt_event_text(event, MT_F_TRANSPORT));
-  delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
-  delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+  if (mt_event_has(event, MT_F_REPLY) || !(delivery->flags & MT_DELIVERY_ANSWERED))
+    {
+      delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
+      delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+    }
+  delivery->flags &= ~MT_DELIVERY_ANSWERED;
   delivery->next_queue_id = put(message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
   delivery->session = put(message, mt_event_text(event, MT_F_SESSION));
 }
@@ -917,12 +921,30 @@ fold_reject(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     }
 }
 
+/* Courier tells what was answered first, then what came of the attempt. */
+static void
+take_answer(MtTrail *trail, MtMessage *message, const MtEvent *event)
+{
+  MtDelivery *delivery
+    = mt_message_delivery(trail, message, mt_event_text(event, MT_F_RECIPIENT),
+                          mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
+
+  if (is_final(delivery->status))
+    return;
+  delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
+  delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+  delivery->flags |= MT_DELIVERY_ANSWERED;
+  mt_delivery_touch(trail, message, delivery);
+}
+
 /* smtpd names the queue ID only while the transaction is open: it was given up. */
 static void
-fold_notice(MtMessage *message, const MtEvent *event)
+fold_notice(MtTrail *trail, MtMessage *message, const MtEvent *event)
 {
   MtSpan reason = mt_event_text(event, MT_F_REASON);
 
+  if (mt_event_has(event, MT_F_RECIPIENT) && mt_event_has(event, MT_F_REPLY))
+    take_answer(trail, message, event);
   if (MT_SPAN_STARTS(reason, "lost connection after ") || MT_SPAN_STARTS(reason, "timeout after ")
       || MT_SPAN_STARTS(reason, "too many errors after "))
     message->flags |= MT_MESSAGE_REFUSED;
@@ -984,7 +1006,7 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
       keep_text(message, &message->subject, event, MT_F_SUBJECT);
       return;
     case MT_EVENT_NOTICE:
-      fold_notice(message, event);
+      fold_notice(trail, message, event);
       return;
     default:
       return;
