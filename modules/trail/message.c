@@ -767,7 +767,7 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
     mt_hops_to(trail, message, delivery);
   else if (is_mailbox_transport(mt_event_text(event, MT_F_TRANSPORT)))
     mt_trail_learn_address(trail, recipient);
-  if (delivery->session)
+  if (delivery->session || message->message_id)
     mt_mailbox_delivered(trail, message, delivery);
 }
 
