@@ -531,14 +531,20 @@ claim(MtSpan program, MtClaim *claim)
   claim->daemon = found;
 }
 
-/* courierlogger cuts these off where it writes to syslog itself. */
+/* courierlogger cuts these off where it writes to syslog itself.  Plesk's Courier has the
+ * time in front: "1257871619.663804 LOGOUT, ...". */
 static MtSpan
 without_level(MtSpan text)
 {
   static const MtSpan levels[] = { MT_SPAN_INIT("INFO: "), MT_SPAN_INIT("ERR: "),
                                    MT_SPAN_INIT("ALERT: "), MT_SPAN_INIT("WARN: ") };
-  MtCursor cur = mt_cursor(text);
+  MtCursor cur = mt_cursor(text), stamp = cur;
+  guint64 seconds;
+  MtSpan fraction;
 
+  if (mt_scan_u64(&stamp, &seconds) && mt_scan_char(&stamp, '.')
+      && mt_scan_class(&stamp, MT_CHAR_DIGIT, &fraction) && mt_scan_char(&stamp, ' '))
+    cur = stamp;
   for (guint i = 0; i < G_N_ELEMENTS(levels); i++)
     if (mt_scan_span(&cur, levels[i]))
       break;

@@ -22,6 +22,7 @@ enum
 {
   FROM_FRONT = 1 << 0,
   FROM_AUTH = 1 << 1,
+  FROM_HINT = 1 << 2, /* it says why only: its attempts are 0 */
 };
 
 static MtSpan
@@ -446,6 +447,8 @@ attempt_hash(const MtTrail *trail, const MtIp *ip, MtSpan account)
 static guint32
 source_of(const MtEvent *event)
 {
+  if (mt_event_number(event, MT_F_ATTEMPTS, 1) == 0)
+    return FROM_HINT;
   return mt_event_has(event, MT_F_SERVICE) ? FROM_FRONT : FROM_AUTH;
 }
 
@@ -489,20 +492,32 @@ find_by_attempt(const MtTrail *trail, const MtEvent *event, MtTime at)
   return best;
 }
 
+/* Nothing that both name differs, and each of them adds something. */
+static gboolean
+completes(const MtFailure *failure, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  MtSpan account = mt_event_text(event, MT_F_ACCOUNT);
+
+  if (ip && failure->has_ip && !mt_ip_equal(ip, &failure->ip))
+    return FALSE;
+  if (account.len && failure->account
+      && !mt_span_equal_nocase(failure_text(failure, failure->account), account))
+    return FALSE;
+  return failure->has_ip != (ip != NULL) || (failure->account != 0) != (account.len > 0);
+}
+
 /* One names the address, the other the account (plesk_saslauthd beside an older
- * Postfix): lines of one host, one right after the other. */
+ * Postfix), or one of them both: lines of one host, one right after the other. */
 static MtFailure *
 find_by_neighbour(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  gboolean has_ip = mt_event_has(event, MT_F_CLIENT_IP);
-  gboolean has_account = mt_event_has(event, MT_F_ACCOUNT);
   MtFailure *failure = trail->failures.newest;
 
-  if (has_ip == has_account)
-    return NULL;
   for (gint i = 0; failure && i < 16; failure = failure->older, i++)
-    if (!(failure->sources & source_of(event)) && failure->has_ip != has_ip
-        && (failure->account != 0) != has_account && ABS(failure->at - line->time) <= ATTEMPT_US
+    if (!(failure->sources & source_of(event)) && completes(failure, event)
+        && !(failure->session && mt_event_has(event, MT_F_SESSION))
+        && ABS(failure->at - line->time) <= ATTEMPT_US
         && mt_span_equal(failure_text(failure, failure->host), line->host))
       return failure;
   return NULL;
