@@ -569,7 +569,7 @@ is_access(const MtEvent *event)
 static MtParse
 parse(const MtLine *line, const MtClaim *claim, MtEvent *event)
 {
-  const Program *program = find_program(line->program);
+  const Program *program = claim->daemon ? claim->daemon : find_program(line->program);
   MtSpan text = without_level(line->text);
   MtParse parse;
 

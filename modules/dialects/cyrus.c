@@ -762,8 +762,8 @@ read_text(MtSpan text, MtEvent *event)
 static MtParse
 parse(const MtLine *line, const MtClaim *claim, MtEvent *event)
 {
-  const Program *program = program_of(line);
   gboolean named = claim->strength == MT_CLAIM_NAME;
+  const Program *program = named ? claim->daemon : program_of(line);
   MtParse parse;
 
   if (!program && !named)

@@ -323,10 +323,11 @@ parse(const MtLine *line, const MtClaim *asked, MtEvent *event)
 {
   MtSpan text = behind_second_word(line);
   MtCursor cur = mt_cursor(text);
-  MtClaim found = { 0 };
+  MtClaim found = *asked;
 
-  claim(line->program, &found);
-  if (found.strength == MT_CLAIM_NONE)
+  if (!found.daemon)
+    claim(line->program, &found);
+  if (!found.daemon)
     return MT_PARSE_SKIP;
   if (found.daemon != handler_rules || !scan_queue_id(&cur, event))
     return mt_rules_apply(found.daemon, text, event);
