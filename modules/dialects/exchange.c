@@ -292,13 +292,25 @@ sniff(MtSpan raw)
   return guess_table(raw) ? 100 : 0;
 }
 
+/* The first cell, but where a header says otherwise. */
+static MtSpan
+time_cell(MtSpan raw, const MtStream *stream)
+{
+  Cells cells = cells_of(raw);
+  MtSpan cell = MT_NO_SPAN;
+
+  for (guint c = 0; scan_cell(&cells, &cell) && c < stream->n_columns; c++)
+    if (stream->columns[c] == COL_TIME)
+      break;
+  return cell;
+}
+
 static gboolean
 head(MtSpan raw, MtStream *stream, MtLine *out)
 {
   MtCursor cur = mt_cursor(without_bom(raw));
   gboolean tracking;
   MtCursor stamp;
-  Row row;
 
   if (MT_SCAN(&cur, "#Fields: "))
     read_header(mt_cursor_rest(&cur), stream);
@@ -308,8 +320,7 @@ head(MtSpan raw, MtStream *stream, MtLine *out)
     tracking = has_column(stream, COL_EVENT_ID);
   else
     tracking = guess_table(raw) == 't';
-  read_row(raw, stream->n_columns ? stream->columns : NULL, stream->n_columns, tracking, &row);
-  stamp = mt_cursor(row.cell[COL_TIME]);
+  stamp = mt_cursor(time_cell(raw, stream));
   if (!mt_scan_stamp_iso(&stamp, &stream->clock, &out->time))
     return FALSE;
   out->program = tracking ? tracking_program : protocol_program;

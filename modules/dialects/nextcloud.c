@@ -36,19 +36,29 @@ static const struct
 
 /* ---- JSON (RFC 8259), its top level ------------------------------------------------- */
 
+/* A quote behind an odd number of backslashes is text. */
+static gboolean
+is_escaped(const gchar *from, const gchar *quote)
+{
+  const gchar *at = quote;
+
+  while (at > from && at[-1] == '\\')
+    at--;
+  return (quote - at) % 2 == 1;
+}
+
 static gboolean
 scan_string(MtCursor *cur, MtSpan *out)
 {
-  const gchar *at = cur->at;
+  const gchar *from = cur->at + 1, *at = from;
 
   if (mt_cursor_peek(cur) != '"')
     return FALSE;
-  for (at++; at < cur->end && *at != '"'; at++)
-    if (*at == '\\')
-      at++;
-  if (at >= cur->end)
+  while ((at = at < cur->end ? memchr(at, '"', cur->end - at) : NULL) && is_escaped(from, at))
+    at++;
+  if (!at)
     return FALSE;
-  *out = mt_span(cur->at + 1, at - cur->at - 1);
+  *out = mt_span(from, at - from);
   cur->at = at + 1;
   return TRUE;
 }
@@ -98,15 +108,16 @@ set_member(Entry *entry, MtSpan name, MtSpan value)
       }
 }
 
-static gboolean
-read_entry(MtSpan text, Entry *entry)
+/* Up to the member @until, where one is wanted only. */
+static void
+read_members(MtSpan text, const MtSpan *until, Entry *entry)
 {
   MtCursor cur = mt_cursor(text);
   MtSpan name, value;
 
   memset(entry, 0, sizeof *entry);
   if (!mt_scan_char(&cur, '{'))
-    return FALSE;
+    return;
   do
     {
       skip_spaces(&cur);
@@ -120,7 +131,13 @@ read_entry(MtSpan text, Entry *entry)
         set_member(entry, name, value);
       skip_value(&cur);
     }
-  while (mt_scan_char(&cur, ','));
+  while ((!until || !until->at) && mt_scan_char(&cur, ','));
+}
+
+static gboolean
+read_entry(MtSpan text, Entry *entry)
+{
+  read_members(text, NULL, entry);
   return entry->message.at && entry->app.at;
 }
 
@@ -227,7 +244,7 @@ static const MtSpan program = MT_SPAN_INIT("nextcloud");
 static gint
 sniff(MtSpan raw)
 {
-  Entry entry;
+  Entry entry = { 0 };
 
   return MT_SPAN_STARTS(raw, "{\"reqId\":") && read_entry(raw, &entry) && entry.address.at ? 100
                                                                                            : 0;
@@ -237,10 +254,9 @@ static gboolean
 head(MtSpan raw, MtStream *stream, MtLine *out)
 {
   MtCursor time;
-  Entry entry;
+  Entry entry = { 0 };
 
-  if (!read_entry(raw, &entry))
-    return FALSE;
+  read_members(raw, &entry.time, &entry);
   time = mt_cursor(entry.time);
   if (!mt_scan_stamp_iso(&time, &stream->clock, &out->time))
     return FALSE;
@@ -277,7 +293,7 @@ parse(const MtLine *line, const MtClaim *claim, MtEvent *event)
 {
   MtCursor cur = mt_cursor(line->text);
   MtSpan text = line->text, app;
-  Entry entry;
+  Entry entry = { 0 };
   MtParse parse;
   gboolean object = read_entry(text, &entry);
 
