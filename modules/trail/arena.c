@@ -29,7 +29,14 @@ mt_arena_put(MtArena *arena, MtSpan text)
   if (!text.at)
     return 0;
   if (at + sizeof len + len > arena->size)
-    grow(arena, at + sizeof len + len);
+    {
+      guintptr offset = (guintptr)text.at - (guintptr)arena->bytes;
+      gboolean own = arena->bytes && offset < arena->used;
+
+      grow(arena, at + sizeof len + len);
+      if (own)
+        text.at = arena->bytes + offset;
+    }
   memcpy(arena->bytes + at, &len, sizeof len);
   memcpy(arena->bytes + at + sizeof len, text.at, len);
   arena->used = at + sizeof len + len;

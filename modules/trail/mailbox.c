@@ -201,16 +201,17 @@ apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 
 void
 mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
 {
+  MtSpan message_id = text(message, message->message_id);
   MtSpan recipient = text(message, delivery->recipient);
+  guint64 session = session_key(trail, text(message, delivery->session));
+  guint64 whole = recipient_key(trail, message_id, recipient);
+  guint64 local = recipient_key(trail, message_id, local_part(recipient));
 
+  /* What is applied adds to the message's texts: the spans are not good any more. */
   if (delivery->session)
-    apply_waiting(trail, message, delivery,
-                  session_key(trail, text(message, delivery->session)));
-  if (!message->message_id || !recipient.len)
+    apply_waiting(trail, message, delivery, session);
+  if (!message->message_id || !delivery->recipient)
     return;
-  apply_waiting(trail, message, delivery,
-                recipient_key(trail, text(message, message->message_id), recipient));
-  apply_waiting(
-    trail, message, delivery,
-    recipient_key(trail, text(message, message->message_id), local_part(recipient)));
+  apply_waiting(trail, message, delivery, whole);
+  apply_waiting(trail, message, delivery, local);
 }
