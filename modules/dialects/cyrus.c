@@ -364,8 +364,8 @@ scan_audit_pair(MtCursor *cur, MtSpan *key, MtSpan *value)
       for (from = cur->at; cur->at < cur->end && *cur->at != ' ' && *cur->at != '='; cur->at++)
         ;
       *key = mt_span(from, cur->at - from);
-      if (MT_SCAN(cur, "=<") && mt_scan_until(cur, '>', value))
-        return TRUE;
+      if (MT_SCAN(cur, "=<"))
+        return mt_scan_until(cur, '>', value); /* without one there is none behind, either */
       while (cur->at < cur->end && *cur->at != ' ')
         cur->at++;
     }
