@@ -406,7 +406,9 @@ static const MtRule tracking_rules[] = {
   MT_RULE("REDIRECT", NOTICE, NULL, exactly),
   MT_RULE("RESOLVE", NOTICE, NULL, exactly),
   MT_RULE("RESUBMIT", NOTICE, NULL, NULL), /* RESUBMITDEFER, RESUBMITFAIL */
-  MT_RULE("SUBMIT", NOTICE, NULL, NULL),   /* SUBMITDEFER, SUBMITFAIL */
+  MT_RULE("SUBMITDEFER", NOTICE, NULL, exactly),
+  MT_RULE("SUBMITFAIL", NOTICE, NULL, exactly),
+  MT_RULE("SUBMIT", DEQUEUE, NULL, exactly),
   MT_RULE("SUPPRESSED", NOTICE, NULL, exactly),
   MT_RULES_END,
 };
@@ -662,8 +664,19 @@ read_notice(const Row *row, guint n, MtEvent *event)
   mt_event_set_text(event, MT_F_REASON, row->cell[COL_EVENT_ID]);
   set_cell(event, MT_F_RECIPIENT, nth_recipient(row->cell[COL_RECIPIENT], n));
   set_cell(event, MT_F_ORIG_RECIPIENT, row->cell[COL_RELATED]);
-  if (MT_SPAN_STARTS(row->cell[COL_EVENT_ID], "SUBMIT"))
-    read_submit_context(row->cell[COL_SOURCE_CONTEXT], event);
+}
+
+/* The submission service of 2013 and later gives an ID of its own to what it hands to the
+ * transport service, where the message comes in anew; before, a row without an ID. */
+static void
+read_submit(const Row *row, guint n, MtEvent *event)
+{
+  if (!row->cell[COL_INTERNAL_ID].len)
+    {
+      event->kind = MT_EVENT_NOTICE;
+      read_notice(row, n, event);
+    }
+  read_submit_context(row->cell[COL_SOURCE_CONTEXT], event);
 }
 
 /* The envelope: the accepted message's first part says who, the others for whom. */
@@ -735,6 +748,11 @@ read_tracking(const MtLine *line, MtEvent *event)
     case MT_EVENT_DELIVERY:
       read_envelope(&row, event);
       read_delivery(&row, part, recipients, event);
+      break;
+    case MT_EVENT_DEQUEUE:
+      event->parts = 1;
+      read_envelope(&row, event);
+      read_submit(&row, part, event);
       break;
     default:
       read_envelope(&row, event);
