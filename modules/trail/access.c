@@ -22,7 +22,8 @@ enum
 {
   FROM_FRONT = 1 << 0,
   FROM_AUTH = 1 << 1,
-  FROM_HINT = 1 << 2, /* it says why only: its attempts are 0 */
+  FROM_HINT = 1 << 2,    /* it says why only: its attempts are 0 */
+  FROM_WEBMAIL = 1 << 3, /* it has the client's address; the mailbox server has its own */
 };
 
 static MtSpan
@@ -449,6 +450,8 @@ source_of(const MtEvent *event)
 {
   if (mt_event_number(event, MT_F_ATTEMPTS, 1) == 0)
     return FROM_HINT;
+  if (mt_event_word(event, MT_F_SERVICE) == MT_WORD_WEBMAIL)
+    return FROM_WEBMAIL;
   return mt_event_has(event, MT_F_SERVICE) ? FROM_FRONT : FROM_AUTH;
 }
 
@@ -507,6 +510,23 @@ completes(const MtFailure *failure, const MtEvent *event)
   return failure->has_ip != (ip != NULL) || (failure->account != 0) != (account.len > 0);
 }
 
+/* A mailbox server and the webmail in front of it, which is one of ours. */
+static gboolean
+is_behind_webmail(const MtTrail *trail, const MtFailure *failure, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  gboolean webmail = source_of(event) == FROM_WEBMAIL;
+
+  if (webmail == ((failure->sources & FROM_WEBMAIL) != 0))
+    return FALSE;
+  if (webmail ? !failure->has_ip || !mt_trail_is_ours(trail, &failure->ip)
+              : !ip || !mt_trail_is_ours(trail, ip))
+    return FALSE;
+  return failure->account
+         && mt_span_equal_nocase(failure_text(failure, failure->account),
+                                 mt_event_text(event, MT_F_ACCOUNT));
+}
+
 /* One names the address, the other the account (plesk_saslauthd beside an older
  * Postfix), or one of them both: lines of one host, one right after the other. */
 static MtFailure *
@@ -515,8 +535,10 @@ find_by_neighbour(const MtTrail *trail, const MtLine *line, const MtEvent *event
   MtFailure *failure = trail->failures.newest;
 
   for (gint i = 0; failure && i < 16; failure = failure->older, i++)
-    if (!(failure->sources & source_of(event)) && completes(failure, event)
-        && !(failure->session && mt_event_has(event, MT_F_SESSION))
+    if (!(failure->sources & source_of(event))
+        && (is_behind_webmail(trail, failure, event)
+            || (completes(failure, event)
+                && !(failure->session && mt_event_has(event, MT_F_SESSION))))
         && ABS(failure->at - line->time) <= ATTEMPT_US
         && mt_span_equal(failure_text(failure, failure->host), line->host))
       return failure;
@@ -565,21 +587,29 @@ fold_reason(MtFailure *failure, const MtEvent *event)
     failure->reason = mt_arena_put(&failure->arena, reason);
 }
 
+/* Returns: TRUE if the attempt has got an address, or a better one. */
+static gboolean
+fold_address(MtFailure *failure, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  gboolean webmail = source_of(event) == FROM_WEBMAIL;
+
+  if (!ip || (failure->has_ip && (!webmail || mt_ip_equal(ip, &failure->ip))))
+    return FALSE;
+  failure->ip = *ip;
+  failure->has_ip = TRUE;
+  return TRUE;
+}
+
 static void
 fold_failure(MtFailure *failure, const MtEvent *event)
 {
-  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
 
   keep(failure, &failure->account, event, MT_F_ACCOUNT);
   keep(failure, &failure->method, event, MT_F_AUTH_METHOD);
   keep(failure, &failure->client, event, MT_F_CLIENT);
   fold_reason(failure, event);
-  if (ip && !failure->has_ip)
-    {
-      failure->ip = *ip;
-      failure->has_ip = TRUE;
-    }
-  if (mt_event_has(event, MT_F_SERVICE))
+  if (mt_event_has(event, MT_F_SERVICE) && !(failure->sources & FROM_WEBMAIL))
     failure->service = mt_event_word(event, MT_F_SERVICE);
   if (mt_event_has(event, MT_F_TLS))
     failure->tls = mt_event_number(event, MT_F_TLS, 0);
@@ -598,15 +628,23 @@ count_attempts(MtFailure *failure, const MtEvent *event)
   return failure->attempts - before;
 }
 
+/* What is new of it: attempts, or whose all of them were. */
 static void
-tell_failure(MtTrail *trail, MtFailure *failure, gint64 count, MtFact *fact)
+add_up(MtTrail *trail, MtFailure *failure, gint64 of_ip, gint64 of_account)
 {
   MtSpan account = failure_text(failure, failure->account);
 
-  if (failure->has_ip)
-    mt_sums_connection(trail, &failure->ip, MT_NO_SPAN, failure->at)->failed_logins += count;
-  if (account.len && mt_trail_is_known_account(trail, account))
-    mt_sums_activity(trail, account, failure->day)->failed_logins += count;
+  if (failure->has_ip && of_ip)
+    mt_sums_connection(trail, &failure->ip, MT_NO_SPAN, failure->at)->failed_logins += of_ip;
+  if (account.len && of_account && mt_trail_is_known_account(trail, account))
+    mt_sums_activity(trail, account, failure->day)->failed_logins += of_account;
+}
+
+static void
+tell_failure(MtFailure *failure, gint64 count, MtFact *fact)
+{
+  MtSpan account = failure_text(failure, failure->account);
+
   fact->kind = MT_FACT_FAILURE;
   fact->count = count;
   fact->at = failure->at;
@@ -623,6 +661,7 @@ void
 mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
   MtFailure *failure = find_by_session(trail, mt_event_text(event, MT_F_SESSION));
+  gboolean has_account, new_ip;
   gint64 count;
 
   if (!failure)
@@ -632,10 +671,14 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
   if (!failure)
     failure = new_failure(trail, line, event);
   touch_failure(trail, failure);
+  has_account = failure->account != 0;
+  new_ip = fold_address(failure, event);
   fold_failure(failure, event);
   count = count_attempts(failure, event);
-  if (count > 0)
-    tell_failure(trail, failure, count, fact);
+  add_up(trail, failure, new_ip ? failure->attempts : count,
+         has_account ? count : failure->attempts);
+  if (new_ip || count > 0)
+    tell_failure(failure, new_ip ? failure->attempts : count, fact);
 }
 
 /* ---- back from the disk, and onto it --------------------------------------------- */
