@@ -180,7 +180,7 @@ mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
       cur = mt_cursor(text);
       if (rule->keys)
         mt_keys_walk(rule->keys, &cur, event);
-      else
+      else if (rule->prefix.len) /* an empty text may have no bytes at all */
         cur.at += rule->prefix.len;
       event->kind = rule->event;
       event->rule = rule;

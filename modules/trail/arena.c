@@ -30,8 +30,8 @@ mt_arena_put(MtArena *arena, MtSpan text)
     return 0;
   if (at + sizeof len + len > arena->size)
     {
-      gboolean own = arena->bytes && text.at >= arena->bytes && text.at < arena->bytes + arena->used;
-      gsize offset = own ? (gsize) (text.at - arena->bytes) : 0;
+      guintptr offset = (guintptr)text.at - (guintptr)arena->bytes;
+      gboolean own = arena->bytes && offset < arena->used;
 
       grow(arena, at + sizeof len + len);
       if (own)
