@@ -66,9 +66,11 @@ spec_read(const gchar *path, GError **error)
       else if (g_str_has_prefix(lines[i], "= ") && examples->len)
         {
           SpecExample *example = g_ptr_array_index(examples, examples->len - 1);
+          gchar *before_this = example->expected;
 
-          g_free(example->expected);
-          example->expected = g_strdup(lines[i] + 2);
+          example->expected = before_this ? g_strconcat(before_this, "\n", lines[i] + 2, NULL)
+                                          : g_strdup(lines[i] + 2);
+          g_free(before_this);
         }
     }
   g_strfreev(lines);

@@ -2,7 +2,8 @@
  *
  * A .spec is prose with examples in it: "> raw line" and, below, the event it must
  * become, "= event field=value ...".  ">\ raw line" is a line with C escapes in it
- * (bytes that a text file cannot hold).  ">+ header" goes into the stream before the
+ * (bytes that a text file cannot hold).  A line that says several events has a "=" line for
+ * each.  ">+ header" goes into the stream before the
  * next line and is no example: the head of a table.  Values with spaces stand in quotes.
  */
 #ifndef MT_TESTS_SPEC_H
@@ -14,7 +15,7 @@ typedef struct
 {
   gint number;      /* of the raw line in the file, from 1 */
   GString *line;    /* the raw bytes */
-  gchar *expected;  /* behind "= ", NULL where none is given */
+  gchar *expected;  /* behind "= ", a line for each; NULL where none is given */
   GPtrArray *before; /* gchar*: header lines of the stream, nullable */
 } SpecExample;
 

@@ -24,7 +24,8 @@ typedef struct
 
 /* Each example is a stream of its own, behind the header lines that it wants. */
 static void
-parse_behind(const GPtrArray *before, const gchar *at, gsize len, MtLine *line, MtEvent *event)
+parse_part_behind(const GPtrArray *before, const gchar *at, gsize len, guint part, MtLine *line,
+                  MtEvent *event)
 {
   static MtParser parser; /* all of it is zero at first: no program is known */
   MtStream stream;
@@ -35,7 +36,40 @@ parse_behind(const GPtrArray *before, const gchar *at, gsize len, MtLine *line, 
   for (guint i = 0; before && i < before->len; i++)
     mt_stream_head(&stream, mt_span_of_string(g_ptr_array_index(before, i)), line);
   mt_stream_head(&stream, mt_span(at, len), line);
-  mt_parser_parse(&parser, line, event);
+  mt_parser_parse_part(&parser, line, part, event);
+}
+
+static void
+parse_behind(const GPtrArray *before, const gchar *at, gsize len, MtLine *line, MtEvent *event)
+{
+  parse_part_behind(before, at, len, 0, line, event);
+}
+
+/* What the line says, an event a line. */
+static gchar *
+events_text(const SpecExample *example, MtEvent *first)
+{
+  GString *text = g_string_new(NULL);
+  guint parts = 1;
+
+  for (guint part = 0; part < parts; part++)
+    {
+      MtEvent event;
+      MtLine line;
+      gchar *one;
+
+      parse_part_behind(example->before, example->line->str, example->line->len, part, &line,
+                        &event);
+      if (!part)
+        {
+          *first = event;
+          parts = event.parts;
+        }
+      one = spec_event_text(&event);
+      g_string_append_printf(text, "%s%s", part ? "\n" : "", one);
+      g_free(one);
+    }
+  return g_string_free(text, FALSE);
 }
 
 static void
@@ -59,8 +93,7 @@ test_example(gconstpointer data)
       g_test_fail();
       return;
     }
-  parse_bytes(this->example, this->example->line->str, this->example->line->len, &event);
-  text = spec_event_text(&event);
+  text = events_text(this->example, &event);
   if (!g_str_equal(text, this->example->expected))
     g_test_message("%s:%d:\n   line %s\n   want %s\n    got %s", this->fixture->path,
                    this->example->number, this->example->line->str, this->example->expected, text);
@@ -222,7 +255,7 @@ update(const gchar *path)
     {
       MtEvent event;
       SpecExample *example;
-      gchar *is;
+      gchar *is, **each;
 
       if (g_str_has_prefix(lines[i], "= "))
         continue;
@@ -232,9 +265,11 @@ update(const gchar *path)
       if (next >= examples->len || (example = g_ptr_array_index(examples, next))->number != i + 1)
         continue;
       next++;
-      parse_bytes(example, example->line->str, example->line->len, &event);
-      is = spec_event_text(&event);
-      g_string_append_printf(out, "= %s\n", is);
+      is = events_text(example, &event);
+      each = g_strsplit(is, "\n", -1);
+      for (gchar **one = each; *one; one++)
+        g_string_append_printf(out, "= %s\n", *one);
+      g_strfreev(each);
       g_free(is);
     }
   if (!g_file_set_contents(path, out->str, out->len, &error))
