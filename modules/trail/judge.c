@@ -141,6 +141,7 @@ recipient_is_local(const MtTrail *trail, const MtMessage *message, const MtDeliv
   MtSpan transport = mt_message_text(message, delivery->transport);
 
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
+         || (delivery->status == MT_WORD_SENT && !delivery->relay_name && !delivery->has_relay_ip)
          || mt_trail_is_local_domain(trail, mt_message_text(message, delivery->recipient));
 }
 

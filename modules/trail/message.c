@@ -374,8 +374,9 @@ is_second(const MtMessage *message, const MtEvent *event)
       return message->sender
              && !mt_span_equal(mt_message_text(message, message->sender),
                                mt_event_text(event, MT_F_SENDER));
-    case MT_EVENT_DEQUEUE:
-      return message->dequeued_at != MT_NO_TIME && !mt_event_has(event, MT_F_REASON);
+    case MT_EVENT_DEQUEUE: /* Exim says that it is done with what was deleted, too */
+      return message->dequeued_at != MT_NO_TIME && !mt_event_has(event, MT_F_REASON)
+             && !(message->flags & MT_MESSAGE_DELETED);
     default:
       return FALSE;
     }
@@ -521,6 +522,13 @@ extend_life(MtTrail *trail, MtMessage *message, MtTime at)
     }
 }
 
+/* Handed in by a user of this machine, whom the line names, not over the network. */
+static gboolean
+is_local_user(const MtEvent *event)
+{
+  return mt_event_has(event, MT_F_ACCOUNT) && !mt_event_has(event, MT_F_CLIENT_IP);
+}
+
 /* "postfix/submission/smtpd" is the service submission; the daemon alone is smtp. */
 static MtSpan
 service_of(const MtLine *line, const MtEvent *event)
@@ -532,6 +540,8 @@ service_of(const MtLine *line, const MtEvent *event)
     return mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_SERVICE)));
   if (mt_event_has(event, MT_F_UID))
     return MT_SPAN("pickup");
+  if (is_local_user(event))
+    return MT_SPAN("local");
   first = program.len ? memchr(program.at, '/', program.len) : NULL;
   last = first ? memrchr(program.at, '/', program.len) : NULL;
   if (last > first)
@@ -574,9 +584,30 @@ fold_client(MtTrail *trail, MtMessage *message, const MtEvent *event)
     }
   if (mt_event_has(event, name))
     message->client_name = put(message, event->value[name].text);
-  if (mt_event_has(event, MT_F_AUTH_USER) || mt_event_has(event, MT_F_UID)
+  if (mt_event_has(event, MT_F_AUTH_USER) || mt_event_has(event, MT_F_UID) || is_local_user(event)
       || (ip && mt_trail_is_ours(trail, ip)))
     message->flags |= MT_MESSAGE_OURS;
+}
+
+/* Exim and others leave the angle brackets out: with them, a message has one ID wherever
+ * it goes. */
+static void
+learn_message_id(MtTrail *trail, MtMessage *message, MtSpan id)
+{
+  gchar whole[MT_TEXT_MAX_BYTES];
+
+  if (message->message_id || !id.len)
+    return;
+  if (id.at[0] != '<' && id.len + 2 <= sizeof whole)
+    {
+      whole[0] = '<';
+      memcpy(whole + 1, id.at, id.len);
+      whole[id.len + 1] = '>';
+      id = mt_span(whole, id.len + 2);
+    }
+  message->message_id = put(message, id);
+  index_message_id(trail, message);
+  mt_hops_identified(trail, message);
 }
 
 static void
@@ -589,14 +620,16 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   keep_text(message, &message->auth_user, event, MT_F_AUTH_USER);
   keep_text(message, &message->auth_method, event, MT_F_AUTH_METHOD);
   keep_text(message, &message->sender, event, MT_F_SENDER);
-  keep_text(message, &message->message_id, event, MT_F_MESSAGE_ID);
+  learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
   keep_text(message, &message->subject, event, MT_F_SUBJECT);
   if (mt_event_has(event, MT_F_SIZE))
     message->size = mt_event_number(event, MT_F_SIZE, 0);
   message->service = put(message, service);
   message->port = port_of(service, event);
   if (mt_event_has(event, MT_F_ORIG_QUEUE_ID))
-    mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID), MT_PARENT_HOP);
+    mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID),
+                 mt_event_word(event, MT_F_KIND) == MT_WORD_BOUNCE ? MT_PARENT_BOUNCE
+                                                                   : MT_PARENT_HOP);
   mt_hops_root_changed(trail, message);
 }
 
@@ -607,9 +640,7 @@ fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const Mt
   message->instance = put(message, instance_of(line));
   if (!mt_event_has(event, MT_F_MESSAGE_ID) || message->message_id)
     return;
-  message->message_id = put(message, mt_event_text(event, MT_F_MESSAGE_ID));
-  index_message_id(trail, message);
-  mt_hops_identified(trail, message);
+  learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
   for (guint i = 0; i < message->n_deliveries; i++)
     if (message->deliveries[i].status == MT_WORD_SENT)
       mt_mailbox_delivered(trail, message, &message->deliveries[i]);
@@ -637,6 +668,34 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     touch_deliveries(trail, message);
 }
 
+static gboolean
+is_final(MtWord status)
+{
+  return status != MT_WORD_NONE && status != MT_WORD_DEFERRED;
+}
+
+/* An attempt that failed before the address was expanded, or that named the whole address
+ * where a local delivery names the mailbox alone: Exim's "== bob@example.com <info@...>",
+ * then "=> bob <info@...>". */
+static MtDelivery *
+find_forerunner(const MtMessage *message, MtSpan recipient, MtSpan orig_recipient)
+{
+  for (guint i = 0; orig_recipient.len && i < message->n_deliveries; i++)
+    {
+      MtDelivery *delivery = &message->deliveries[i];
+      MtSpan to = mt_message_text(message, delivery->recipient);
+
+      if (is_final(delivery->status) || delivery->flags & MT_DELIVERY_REFUSED)
+        continue;
+      if (!delivery->orig_recipient && mt_span_equal(to, orig_recipient))
+        return delivery;
+      if (to.len > recipient.len && to.at[recipient.len] == '@' && mt_span_starts(to, recipient)
+          && mt_span_equal(mt_message_text(message, delivery->orig_recipient), orig_recipient))
+        return delivery;
+    }
+  return NULL;
+}
+
 MtDelivery *
 mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan orig_recipient,
                     gboolean create)
@@ -654,9 +713,12 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
     }
   if (!create)
     return NULL;
+  delivery = find_forerunner(message, recipient, orig_recipient);
+  if (delivery && delivery->orig_recipient)
+    return delivery;
   if (message->n_deliveries == 1 && message->deliveries[0].flags & MT_DELIVERY_PLACEHOLDER)
     delivery = &message->deliveries[0];
-  else
+  else if (!delivery)
     {
       delivery = add_delivery(message);
       delivery->id = trail->ids.delivery++;
@@ -666,12 +728,6 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
   delivery->recipient = put(message, recipient);
   delivery->orig_recipient = put(message, orig_recipient);
   return delivery;
-}
-
-static gboolean
-is_final(MtWord status)
-{
-  return status != MT_WORD_NONE && status != MT_WORD_DEFERRED;
 }
 
 /* The latest attempt is the state; a final one stays, whatever comes late. */
@@ -703,12 +759,16 @@ fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
   delivery->session = put(message, mt_event_text(event, MT_F_SESSION));
 }
 
-/* Mailboxes that a delivery agent of ours writes to live here. */
+/* Mailboxes that a delivery agent of ours writes to live here.  Exim's and Sendmail's
+ * transports have any name; but what went to no relay stayed here. */
 static gboolean
-is_mailbox_transport(MtSpan transport)
+is_mailbox_delivery(const MtEvent *event)
 {
+  MtSpan transport = mt_event_text(event, MT_F_TRANSPORT);
+
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
-         || MT_SPAN_IS(transport, "lmtp");
+         || MT_SPAN_IS(transport, "lmtp")
+         || !(mt_event_has(event, MT_F_RELAY_NAME) || mt_event_has(event, MT_F_RELAY_IP));
 }
 
 /* Each attempt that was put off is kept: when, by whom, and why. */
@@ -749,7 +809,7 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
     return;
   if (delivery->next_queue_id)
     mt_hops_to(trail, message, delivery);
-  else if (is_mailbox_transport(mt_event_text(event, MT_F_TRANSPORT)))
+  else if (is_mailbox_delivery(event))
     mt_trail_learn_address(trail, recipient);
   if (delivery->session)
     mt_mailbox_delivered(trail, message, delivery);
