@@ -77,18 +77,22 @@ mt_read_answer(MtSpan text, MtEvent *event)
 void
 mt_read_next_queue_id(MtSpan reply, MtEvent *event)
 {
+  static const MtSpan accepted = MT_SPAN_INIT(" Message accepted for delivery");
   MtCursor cur = mt_cursor(reply);
   const gchar *at;
-  MtSpan id;
+  MtSpan id, dsn;
 
-  if (MT_SCAN(&cur, "forwarded as ") || MT_SCAN(&cur, "250 OK id=")) /* local/forward.c; Exim */
+  MT_SCAN(&cur, "250 ");
+  if (mt_scan_dsn(&cur, &dsn) && !mt_scan_char(&cur, ' '))
+    MT_SCAN(&cur, ": "); /* OpenSMTPD 5 */
+  if (MT_SCAN(&cur, "forwarded as ") || MT_SCAN(&cur, "OK id=")) /* local/forward.c; Exim */
     at = cur.at;
   else if ((at = mt_span_find_last(reply, MT_SPAN("queued as ")))) /* smtpd.c, amavis, proxies */
     at += strlen("queued as ");
   else if (MT_SPAN_STARTS(reply, "250- ")
            && (at = mt_span_find_last(reply, MT_SPAN("\\n250 OK id=")))) /* Exim, to BDAT */
     at += strlen("\\n250 OK id=");
-  else if (MT_SPAN_ENDS(reply, " Message accepted for delivery") && MT_SCAN(&cur, "250 2.0.0 "))
+  else if (mt_span_ends(reply, accepted))
     at = cur.at; /* Sendmail, OpenSMTPD */
   else
     return;
@@ -110,6 +114,19 @@ mt_read_lmtp_session(MtSpan reply, MtEvent *event)
       && mt_scan_angle(&cur, &user) && mt_scan_char(&cur, ' ') && mt_scan_token(&cur, " ", &session)
       && MT_SPAN_IS(mt_cursor_rest(&cur), " Saved"))
     mt_event_set_text(event, MT_F_SESSION, session);
+}
+
+void
+mt_event_keep(MtEvent *event, MtEventKind kind, const MtField *fields)
+{
+  guint64 has[2] = { 0, 0 };
+
+  for (; *fields != MT_FIELD_COUNT; fields++)
+    if (mt_event_has(event, *fields))
+      has[*fields >> 6] |= G_GUINT64_CONSTANT(1) << (*fields & 63);
+  event->kind = kind;
+  event->has[0] = has[0];
+  event->has[1] = has[1];
 }
 
 /* The line as its rule saw it, prefix and all. */

@@ -145,6 +145,10 @@ void mt_read_next_queue_id(MtSpan reply, MtEvent *event);
 /* mt_read_lmtp_session: the session of Dovecot's LMTP server in its reply. */
 void mt_read_lmtp_session(MtSpan reply, MtEvent *event);
 
+/* mt_event_keep: one event of a line that says several: of the fields only these, to
+ * MT_FIELD_COUNT, are its own. */
+void mt_event_keep(MtEvent *event, MtEventKind kind, const MtField *fields);
+
 /* mt_take_reason, mt_take_line: for rules: what follows the prefix is the reason; the
  * whole line is, prefix and all. */
 MtParse mt_take_reason(MtCursor *cur, MtEvent *event);

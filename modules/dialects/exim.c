@@ -650,19 +650,6 @@ static const Item received_items[] = {
 };
 
 /* What one line says of a message that came in: three events. */
-static void
-keep_fields(MtEvent *event, MtEventKind kind, const MtField *fields)
-{
-  guint64 has[2] = { 0, 0 };
-
-  for (; *fields != MT_FIELD_COUNT; fields++)
-    if (mt_event_has(event, *fields))
-      has[*fields >> 6] |= G_GUINT64_CONSTANT(1) << (*fields & 63);
-  event->kind = kind;
-  event->has[0] = has[0];
-  event->has[1] = has[1];
-}
-
 static MtParse
 read_received(MtCursor *cur, MtEvent *event)
 {
@@ -681,9 +668,9 @@ read_received(MtCursor *cur, MtEvent *event)
   has_id = mt_event_has(event, MT_F_MESSAGE_ID);
   event->parts = 2 + has_id;
   if (event->part == 1)
-    keep_fields(event, MT_EVENT_QUEUED, queued);
+    mt_event_keep(event, MT_EVENT_QUEUED, queued);
   else if (event->part == 2 && has_id)
-    keep_fields(event, MT_EVENT_MESSAGE_ID, identified);
+    mt_event_keep(event, MT_EVENT_MESSAGE_ID, identified);
   return MT_PARSE_MATCH;
 }
 

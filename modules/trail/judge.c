@@ -1,6 +1,29 @@
 /* judge.c: what a message's and a delivery's state means */
 #include "trail/private.h"
 
+static gboolean
+is_at_end(const MtDelivery *delivery)
+{
+  return delivery->flags & MT_DELIVERY_REFUSED
+         || (delivery->status != MT_WORD_NONE && delivery->status != MT_WORD_DEFERRED);
+}
+
+/* Sendmail and OpenSMTPD do not say when a message leaves the queue: when each of its
+ * recipients has come to an end.  A notification has one, though no line says so. */
+static gboolean
+is_all_at_end(const MtMessage *message)
+{
+  if (message->nrcpt == MT_NO_NUMBER ? message->parent_kind != MT_PARENT_BOUNCE
+                                     : message->n_deliveries < message->nrcpt)
+    return FALSE;
+  if (!message->n_deliveries)
+    return FALSE;
+  for (guint i = 0; i < message->n_deliveries; i++)
+    if (!is_at_end(&message->deliveries[i]))
+      return FALSE;
+  return TRUE;
+}
+
 MtState
 mt_judge_state(const MtMessage *message)
 {
@@ -8,6 +31,8 @@ mt_judge_state(const MtMessage *message)
     return MT_STATE_DONE;
   if (message->flags & MT_MESSAGE_REFUSED && !(message->flags & MT_MESSAGE_ACTIVE))
     return MT_STATE_REJECTED;
+  if (is_all_at_end(message))
+    return MT_STATE_DONE;
   return message->flags & MT_MESSAGE_ON_HOLD ? MT_STATE_HELD : MT_STATE_QUEUED;
 }
 

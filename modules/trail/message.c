@@ -465,12 +465,24 @@ instance_of(const MtLine *line)
 }
 
 /* Any line that moves a message may be the first that comes, even its last one; what
- * is only said about it makes no record. */
+ * is only said about it, or about its connection, makes no record. */
 static gboolean
 begins_message(const MtEvent *event)
 {
-  return event->kind != MT_EVENT_NOTICE && event->kind != MT_EVENT_TLS_ERROR
-         && event->kind != MT_EVENT_LIMIT;
+  switch (event->kind)
+    {
+    case MT_EVENT_NOTICE:
+    case MT_EVENT_CONNECT:
+    case MT_EVENT_DISCONNECT:
+    case MT_EVENT_LOGIN:
+    case MT_EVENT_LOGIN_FAILED:
+    case MT_EVENT_TLS:
+    case MT_EVENT_TLS_ERROR:
+    case MT_EVENT_LIMIT:
+      return FALSE;
+    default:
+      return TRUE;
+    }
 }
 
 static MtMessage *
@@ -522,11 +534,14 @@ extend_life(MtTrail *trail, MtMessage *message, MtTime at)
     }
 }
 
-/* Handed in by a user of this machine, whom the line names, not over the network. */
+/* Handed in on this machine, not over the network: by a user whom the line names, or in a
+ * session of a client that has a name and no address. */
 static gboolean
 is_local_user(const MtEvent *event)
 {
-  return mt_event_has(event, MT_F_ACCOUNT) && !mt_event_has(event, MT_F_CLIENT_IP);
+  return !mt_event_has(event, MT_F_CLIENT_IP)
+         && (mt_event_has(event, MT_F_ACCOUNT)
+             || (mt_event_has(event, MT_F_SESSION) && mt_event_has(event, MT_F_CLIENT_NAME)));
 }
 
 /* "postfix/submission/smtpd" is the service submission; the daemon alone is smtp. */
@@ -610,6 +625,22 @@ learn_message_id(MtTrail *trail, MtMessage *message, MtSpan id)
   mt_hops_identified(trail, message);
 }
 
+/* Sendmail and OpenSMTPD say who has logged in on a line of its own; theirs name the
+ * service or the session. */
+static void
+fold_login(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtSpan account, method;
+
+  if (message->auth_user || mt_event_has(event, MT_F_AUTH_USER)
+      || !(mt_event_has(event, MT_F_SERVICE) || mt_event_has(event, MT_F_SESSION))
+      || !mt_access_of_connection(trail, line, event, &account, &method))
+    return;
+  message->auth_user = put(message, account);
+  message->auth_method = put(message, method);
+  message->flags |= MT_MESSAGE_OURS;
+}
+
 static void
 fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
@@ -617,6 +648,7 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 
   message->flags |= MT_MESSAGE_ACCEPTED;
   fold_client(trail, message, event);
+  fold_login(trail, line, message, event);
   keep_text(message, &message->auth_user, event, MT_F_AUTH_USER);
   keep_text(message, &message->auth_method, event, MT_F_AUTH_METHOD);
   keep_text(message, &message->sender, event, MT_F_SENDER);
