@@ -66,6 +66,7 @@ mt_read_answer(MtSpan text, MtEvent *event)
   if (mt_scan_dsn(&cur, &dsn))
     {
       mt_event_set_text(event, MT_F_DSN, dsn);
+      mt_scan_char(&cur, ':'); /* OpenSMTPD 5 */
       mt_scan_char(&cur, ' ');
     }
   if (cur.at < cur.end)

@@ -362,12 +362,14 @@ mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id)
 
 /* A line that the record cannot have a second time. */
 static gboolean
-is_second(const MtMessage *message, const MtEvent *event)
+is_second(const MtMessage *message, const MtEvent *event, MtTime at)
 {
   switch (event->kind)
     {
-    case MT_EVENT_ACCEPT:
-      return (message->flags & MT_MESSAGE_ACCEPTED) != 0;
+    case MT_EVENT_ACCEPT: /* OpenSMTPD before 6.4 has one for each recipient */
+      return message->flags & MT_MESSAGE_ACCEPTED
+             && !(mt_event_has(event, MT_F_SESSION)
+                  && ABS(at - message->first_at) <= MT_TRAIL_GRACE_US);
     case MT_EVENT_MESSAGE_ID:
       return (message->flags & MT_MESSAGE_CLEANED) != 0;
     case MT_EVENT_QUEUED:
@@ -393,7 +395,7 @@ may_follow_end(const MtEvent *event)
 static gint64
 distance(const MtMessage *message, const MtEvent *event, MtTime at)
 {
-  if (is_second(message, event))
+  if (is_second(message, event, at))
     return -1;
   if (message->dequeued_at != MT_NO_TIME && at > message->dequeued_at + MT_TRAIL_GRACE_US)
     return may_follow_end(event) && at < message->dequeued_at + MT_HOUR_US
@@ -656,6 +658,7 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   keep_text(message, &message->subject, event, MT_F_SUBJECT);
   if (mt_event_has(event, MT_F_SIZE))
     message->size = mt_event_number(event, MT_F_SIZE, 0);
+  message->nrcpt = MAX(message->nrcpt, mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER));
   message->service = put(message, service);
   message->port = port_of(service, event);
   if (mt_event_has(event, MT_F_ORIG_QUEUE_ID))

@@ -318,7 +318,8 @@ wants_client(const MtEvent *event)
              || event->kind == MT_EVENT_TLS || event->kind == MT_EVENT_DISCONNECT);
 }
 
-/* The event with the client that its session began with. */
+/* The event with the client that its session began with.  Each failed login is then an
+ * attempt of its own, not the session's one. */
 static void
 add_client(MtTrail *trail, const MtEvent *event, MtEvent *whole)
 {
@@ -335,6 +336,8 @@ add_client(MtTrail *trail, const MtEvent *event, MtEvent *whole)
   for (guint i = 0; i < G_N_ELEMENTS(fields); i++)
     if (mt_event_has(&connect, fields[i]) && !mt_event_has(whole, fields[i]))
       *mt_event_add(whole, fields[i]) = connect.value[fields[i]];
+  if (event->kind == MT_EVENT_LOGIN_FAILED)
+    mt_event_drop(whole, MT_F_SESSION);
 }
 
 static void
