@@ -25,11 +25,16 @@ mt_arena_put(MtArena *arena, MtSpan text)
 {
   guint16 len = MIN(text.len, MT_TEXT_MAX_BYTES);
   guint32 at = MAX(arena->used, 1); /* 0 means none */
+  gboolean own = text.at && arena->size && text.at >= arena->bytes
+                 && text.at < arena->bytes + arena->size;
+  gsize offset = own ? text.at - arena->bytes : 0;
 
   if (!text.at)
     return 0;
   if (at + sizeof len + len > arena->size)
     grow(arena, at + sizeof len + len);
+  if (own) /* it may have moved */
+    text.at = arena->bytes + offset;
   memcpy(arena->bytes + at, &len, sizeof len);
   memcpy(arena->bytes + at + sizeof len, text.at, len);
   arena->used = at + sizeof len + len;
