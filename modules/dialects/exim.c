@@ -200,12 +200,12 @@ typedef struct
   Scan scan;
 } Item;
 
-#define ITEM(name, scan)     \
-  {                          \
+#define ITEM(name, scan) \
+  { \
     MT_SPAN_INIT(name), scan \
   }
-#define ITEMS_END     \
-  {                   \
+#define ITEMS_END \
+  { \
     { NULL, 0 }, NULL \
   }
 
@@ -631,11 +631,11 @@ item_ident(MtCursor *cur, MtEvent *event)
   return item_user(cur, event);
 }
 
-#define BEHIND_USER                                                                          \
-  ITEM("P=", item_protocol), ITEM("X=", item_cipher), ITEM("CV=", pass_value),               \
-      ITEM("DN=", pass_quoted), ITEM("SNI=", pass_value), ITEM("A=", item_auth),             \
-      ITEM("PRX=", pass_value), ITEM("S=", item_size), ITEM("M8S=", pass_value),             \
-      ITEM("DKIM=", pass_value), ITEM("RT=", pass_value), ITEM("Q=", pass_value),            \
+#define BEHIND_USER \
+  ITEM("P=", item_protocol), ITEM("X=", item_cipher), ITEM("CV=", pass_value), \
+      ITEM("DN=", pass_quoted), ITEM("SNI=", pass_value), ITEM("A=", item_auth), \
+      ITEM("PRX=", pass_value), ITEM("S=", item_size), ITEM("M8S=", pass_value), \
+      ITEM("DKIM=", pass_value), ITEM("RT=", pass_value), ITEM("Q=", pass_value), \
       ITEM("id=", item_message_id), ITEM("id*=", item_message_id), ITEM("T=", item_subject), \
       ITEM("from ", pass_angle), ITEM("for ", item_recipients), ITEMS_END
 
@@ -696,7 +696,7 @@ set_addresses(MtSpan text, MtEvent *event)
   MtSpan address = text, top = MT_NO_SPAN, parent;
   MtCursor cur;
 
-  while (at && MT_SPAN_ENDS(text, ">"))
+  for (guint i = 0; i < MAX_TRIES && at && MT_SPAN_ENDS(text, ">"); i++)
     {
       cur = (MtCursor){ at + 1, text.at + text.len };
       if (mt_scan_angle(&cur, &top) && cur.at == cur.end)
@@ -1006,7 +1006,7 @@ read_verdict(MtCursor *cur, MtEvent *event)
 static MtCursor
 line_of(const MtCursor *cur, const MtEvent *event)
 {
-  return (MtCursor){ cur->at - ((const MtRule *)event->rule)->prefix.len, cur->end };
+  return (MtCursor){ cur->at - ((const MtRule *) event->rule)->prefix.len, cur->end };
 }
 
 /* "H=host I=interface U=ident X=cipher F=<a> A=login:user rejected RCPT <b>: text" */
@@ -1211,7 +1211,7 @@ read_connection(MtCursor *cur, MtEvent *event)
 static MtParse
 read_disconnect(MtCursor *cur, MtEvent *event)
 {
-  MtSpan reason = ((const MtRule *)event->rule)->prefix;
+  MtSpan reason = ((const MtRule *) event->rule)->prefix;
 
   static const MtSpan ends[] = { MT_SPAN_INIT(" from "), MT_SPAN_INIT(" connection"),
                                  MT_SPAN_INIT(" TLS"), MT_SPAN_INIT(" on") };
@@ -1339,7 +1339,7 @@ read_dropped(MtCursor *cur, MtEvent *event)
 static MtParse
 read_refused(MtCursor *cur, MtEvent *event)
 {
-  gboolean temporary = MT_SPAN_STARTS(((const MtRule *)event->rule)->prefix, "temp");
+  gboolean temporary = MT_SPAN_STARTS(((const MtRule *) event->rule)->prefix, "temp");
 
   scan_peer(cur, event);
   mt_event_set_word(event, MT_F_ACTION, temporary ? MT_WORD_DEFER : MT_WORD_REJECT);
@@ -1354,7 +1354,7 @@ read_refused(MtCursor *cur, MtEvent *event)
 static MtParse
 read_refused_command(MtCursor *cur, MtEvent *event)
 {
-  gboolean temporary = MT_SPAN_STARTS(((const MtRule *)event->rule)->prefix, "temp");
+  gboolean temporary = MT_SPAN_STARTS(((const MtRule *) event->rule)->prefix, "temp");
   MtSpan text, stage;
   MtCursor inside;
 
@@ -1395,7 +1395,7 @@ read_refused_mail(MtCursor *cur, MtEvent *event)
 static MtParse
 read_unqualified(MtCursor *cur, MtEvent *event)
 {
-  MtSpan prefix = ((const MtRule *)event->rule)->prefix, address;
+  MtSpan prefix = ((const MtRule *) event->rule)->prefix, address;
   gboolean sender = MT_SPAN_STARTS(prefix, "unqualified sender");
 
   cur->at--;
@@ -1456,7 +1456,7 @@ read_synchronization(MtCursor *cur, MtEvent *event)
 static MtParse
 read_syntax_error(MtCursor *cur, MtEvent *event)
 {
-  MtSpan reason = ((const MtRule *)event->rule)->prefix;
+  MtSpan reason = ((const MtRule *) event->rule)->prefix;
   const gchar *at = mt_span_find_last(mt_cursor_rest(cur), MT_SPAN("\" H="));
 
   reason.len -= strlen(" in \"");
@@ -1549,7 +1549,7 @@ scan_stamp(MtCursor *cur, MtClock *clock, MtTime *out)
     return FALSE;
   if (mt_cursor_left(&try) > 6 && try.at[0] == ' ' && (try.at[1] == '+' || try.at[1] == '-')
       && mt_span_is_all(mt_span(try.at + 2, 4), MT_CHAR_DIGIT) && try.at[6] == ' '
-      && try.at - cur->at + 5 <= (gssize)sizeof joined)
+      && try.at - cur->at + 5 <= (gssize) sizeof joined)
     {
       memcpy(joined, cur->at, try.at - cur->at);
       memcpy(joined + (try.at - cur->at), try.at + 1, 5);

@@ -33,7 +33,7 @@ scan_digits(MtCursor *cur, gsize digits, MtSpan *out)
 static MtSpan
 prefix_of(const MtEvent *event)
 {
-  return ((const MtRule *)event->rule)->prefix;
+  return ((const MtRule *) event->rule)->prefix;
 }
 
 static void

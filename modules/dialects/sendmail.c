@@ -12,6 +12,10 @@
  */
 #include "dialects/dialect.h"
 
+/* Recipients that are read from one line: deliver.c keeps a line below 1024 bytes, and the
+ * shortest recipient with its comma takes 2. */
+#define MAX_RECIPIENTS 512
+
 /* ---- pieces ----------------------------------------------------------------- */
 
 /* queue.c, assign_queueid(): eight characters of time and six of the process, before 8.10
@@ -34,7 +38,7 @@ scan_queue_id(MtCursor *cur, MtSpan *out)
 static MtSpan
 prefix_of(const MtEvent *event)
 {
-  return ((const MtRule *)event->rule)->prefix;
+  return ((const MtRule *) event->rule)->prefix;
 }
 
 /* All up to @stop, or to the end where it does not come. */
@@ -257,7 +261,7 @@ scan_recipients(MtCursor *cur, MtEvent *event, gboolean *bracketed)
     }
   while (mt_cursor_left(cur) > 1 && cur->at[0] == ',' && cur->at[1] != ' '
          && mt_scan_char(cur, ','));
-  event->parts = MAX(count, 1);
+  event->parts = CLAMP(count, 1, MAX_RECIPIENTS);
   mt_scan_char(cur, ',');
   if (!MT_SCAN(cur, " [more]"))
     cur->at -= cur->at[-1] == ',';
@@ -362,7 +366,7 @@ scan_delivery_end(MtCursor *cur, MtEvent *event)
     {
       reply = mt_cursor_rest(cur);
       stat = mt_span_find_last(reply, MT_SPAN(", stat="));
-      reply.len = stat ? (gsize)(stat - reply.at) : 0;
+      reply.len = stat ? (gsize) (stat - reply.at) : 0;
       cur->at = stat ? stat : cur->at;
     }
   if (!MT_SCAN(cur, ", stat="))
