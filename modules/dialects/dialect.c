@@ -85,7 +85,7 @@ mt_read_next_queue_id(MtSpan reply, MtEvent *event)
 
   MT_SCAN(&cur, "250 ");
   if (mt_scan_dsn(&cur, &dsn) && !mt_scan_char(&cur, ' '))
-    MT_SCAN(&cur, ": "); /* OpenSMTPD 5 */
+    MT_SCAN(&cur, ": ");                                         /* OpenSMTPD 5 */
   if (MT_SCAN(&cur, "forwarded as ") || MT_SCAN(&cur, "OK id=")) /* local/forward.c; Exim */
     at = cur.at;
   else if ((at = mt_span_find_last(reply, MT_SPAN("queued as ")))) /* smtpd.c, amavis, proxies */

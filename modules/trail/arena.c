@@ -25,8 +25,8 @@ mt_arena_put(MtArena *arena, MtSpan text)
 {
   guint16 len = MIN(text.len, MT_TEXT_MAX_BYTES);
   guint32 at = MAX(arena->used, 1); /* 0 means none */
-  gboolean own = text.at && arena->size && text.at >= arena->bytes
-                 && text.at < arena->bytes + arena->size;
+  gboolean own =
+      text.at && arena->size && text.at >= arena->bytes && text.at < arena->bytes + arena->size;
   gsize offset = own ? text.at - arena->bytes : 0;
 
   if (!text.at)
