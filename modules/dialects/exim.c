@@ -554,7 +554,7 @@ next_start(MtCursor *cur, gboolean text)
     {
       MtSpan rest = mt_cursor_rest(cur);
 
-      if (*cur->at == '"' && cur->at[-1] == ' ' && scan_quoted(cur, &quoted))
+      if (*cur->at == '"' && strchr(" <", cur->at[-1]) && scan_quoted(cur, &quoted))
         continue;
       if (text && (MT_SPAN_STARTS(rest, ": ") || MT_SPAN_STARTS(rest, " : ")))
         return TRUE;
@@ -858,7 +858,8 @@ static const Item deferred_host_items[] = {
   ITEM("DT=", pass_value),    ITEMS_END,
 };
 
-/* " defer (110): Connection timed out H=name [ip] DT=1s: text" */
+/* " defer (110): Connection timed out H=name [ip] DT=1s: text".  Only the system's own
+ * errors, above 0, have words in front of the host. */
 static void
 read_deferral(MtCursor *cur, MtEvent *event)
 {
@@ -868,7 +869,7 @@ read_deferral(MtCursor *cur, MtEvent *event)
   if (!MT_SCAN_UNTIL(cur, "defer (", &number) || !mt_scan_until(cur, ')', &number))
     return;
   try = *cur;
-  if (MT_SCAN(&try, ": "))
+  if (MT_SCAN(&try, ": ") && !MT_SPAN_STARTS(number, "-") && !MT_SPAN_IS(number, "0"))
     {
       const gchar *host = mt_span_find(mt_cursor_rest(&try), MT_SPAN(" H="));
 

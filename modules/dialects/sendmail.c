@@ -273,20 +273,18 @@ scan_recipients(MtCursor *cur, MtEvent *event, gboolean *bracketed)
 static void
 scan_controller(MtCursor *cur, MtEvent *event, gboolean bracketed)
 {
-  MtCursor inside;
-  MtSpan text, address;
+  MtSpan address;
 
   if (!MT_SCAN(cur, ", ctladdr="))
     return;
-  text = scan_up_to(cur, MT_SPAN(", delay="));
-  inside = mt_cursor(text);
-  if (mt_scan_angle(&inside, &address))
+  if (mt_scan_angle(cur, &address))
     {
       if (!bracketed)
         mt_event_set_text(event, MT_F_ORIG_RECIPIENT, address);
     }
-  else if (mt_scan_token(&inside, " ", &address))
+  else if (mt_scan_token(cur, " ,", &address))
     mt_event_set_text(event, MT_F_ACCOUNT, address);
+  scan_up_to(cur, MT_SPAN(", delay="));
 }
 
 static const struct
