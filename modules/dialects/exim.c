@@ -213,7 +213,12 @@ typedef struct
 static gboolean
 scan_value(MtCursor *cur, MtSpan *out)
 {
-  if (!mt_scan_token(cur, " ", out))
+  const gchar *start = cur->at;
+  const gchar *space = start < cur->end ? memchr(start, ' ', cur->end - start) : NULL;
+
+  cur->at = space ? space : cur->end;
+  *out = mt_span(start, cur->at - start);
+  if (!out->len)
     return FALSE;
   if (out->len > 1 && cur->at[-1] == ':')
     {
@@ -554,8 +559,13 @@ next_start(MtCursor *cur, gboolean text)
     {
       MtSpan rest = mt_cursor_rest(cur);
 
-      if (*cur->at == '"' && strchr(" <", cur->at[-1]) && scan_quoted(cur, &quoted))
+      if (*cur->at != ' ' && *cur->at != ':' && *cur->at != '"')
         continue;
+      if (*cur->at == '"' && strchr(" <", cur->at[-1]) && scan_quoted(cur, &quoted))
+        {
+          cur->at--;
+          continue;
+        }
       if (text && (MT_SPAN_STARTS(rest, ": ") || MT_SPAN_STARTS(rest, " : ")))
         return TRUE;
       if (rest.len > 2 && rest.at[0] == ' ' && rest.at[1] >= 'A' && rest.at[1] <= 'Z'
