@@ -1525,6 +1525,7 @@ static const MtRule plain_rules[] = {
   MT_RULE("Start '", NOTICE, NULL, mt_take_line), /* a named queue, since 4.88 */
   MT_RULE("End '", NOTICE, NULL, mt_take_line),
   MT_RULE("exim ", NOTICE, NULL, mt_take_line), /* "exim 4.96 daemon started: pid=1, ..." */
+  MT_RULE("cwd=", NOTICE, NULL, mt_take_line),  /* log_selector arguments: cPanel's */
   MT_RULE("Exim configuration error", NOTICE, NULL, mt_take_line),
   MT_RULE("Warning: purging the environment", NOTICE, NULL, mt_take_line),
   MT_RULES_END,
