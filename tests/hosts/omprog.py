@@ -132,7 +132,7 @@ def error_at_the_end(tap, database):
 def main():
     tap = Tap()
     for test in (plain, killed_within, killed_between, ended_within, two_workers, error_at_the_end):
-        with tempfile.TemporaryDirectory(prefix="mt.") as directory:
+        with tempfile.TemporaryDirectory(prefix="mtbed.") as directory:
             test(tap, os.path.join(directory, "mail.db"))
     tap.done()
 
