@@ -59,7 +59,7 @@ mark_in_use(MtJournal *journal, GError **error)
 
   if (fstat(journal->fd, &st) != 0)
     return set_error(error, journal, "cannot be read");
-  if (st.st_size == 0 && write(journal->fd, IN_USE, strlen(IN_USE)) != (gssize)strlen(IN_USE))
+  if (st.st_size == 0 && write(journal->fd, IN_USE, strlen(IN_USE)) != (gssize) strlen(IN_USE))
     return set_error(error, journal, "cannot be written");
   return TRUE;
 }
@@ -113,10 +113,10 @@ mt_journal_left(const MtJournal *journal)
 gboolean
 mt_journal_add(MtJournal *journal, MtSpan line, GError **error)
 {
-  struct iovec parts[] = { { (gpointer)line.at, line.len }, { (gpointer) "\n", 1 } };
+  struct iovec parts[] = { { (gpointer) line.at, line.len }, { (gpointer) "\n", 1 } };
 
   journal->is_empty = FALSE;
-  if (writev(journal->fd, parts, G_N_ELEMENTS(parts)) == (gssize)line.len + 1)
+  if (writev(journal->fd, parts, G_N_ELEMENTS(parts)) == (gssize) line.len + 1)
     return TRUE;
   return set_error(error, journal, "cannot be written");
 }

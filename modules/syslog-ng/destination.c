@@ -30,6 +30,9 @@ typedef struct
   struct iv_timer tick;
   gboolean in_batch;
   guint failures; /* mt_shared_failures() when the batch began */
+  /* Lines that were in the queue before a reload, not committed yet, and how many of them
+   * are in the open batch: file() and its like send them once more behind those. */
+  gint64 old_lines, old_in_batch;
   StatsCounterItem *counters[COUNTER_MAX];
   NVHandle unix_uid, journald_uid;
   gint told_about_flow_control;
@@ -149,6 +152,7 @@ connect_store(LogThreadedDestDriver *s)
   open = mt_shared_open(self->shared, &error);
   mt_shared_unlock(self->shared);
   self->in_batch = FALSE;
+  self->old_in_batch = 0;
   if (!open)
     tell(self, error);
   return open;
@@ -160,6 +164,7 @@ static LogThreadedResult
 give_up(MtDestination *self, GError *error)
 {
   self->in_batch = FALSE;
+  self->old_in_batch = 0;
   if (error)
     tell(self, error);
   return LTR_NOT_CONNECTED;
@@ -201,6 +206,30 @@ fill_line(const LogMessage *msg, MtLine *line)
   mt_line_unfold_repeat(line);
 }
 
+static gboolean
+commit(MtDestination *self, GError **error)
+{
+  gboolean was_old = self->old_lines > 0;
+
+  if (self->failures != mt_shared_failures(self->shared) || !mt_shared_commit(self->shared, error))
+    return FALSE;
+  self->old_lines -= self->old_in_batch;
+  self->old_in_batch = 0;
+  return !was_old || self->old_lines > 0
+         || mt_engine_new_stream(mt_shared_engine(self->shared), error);
+}
+
+/* Behind the last line of before a reload a stream begins: those are stored by then. */
+static gboolean
+count_old(MtDestination *self, GError **error)
+{
+  if (self->old_lines > self->old_in_batch)
+    self->old_in_batch++;
+  else if (self->old_lines > 0)
+    return commit(self, error);
+  return TRUE;
+}
+
 static LogThreadedResult
 insert(LogThreadedDestDriver *s, LogMessage *msg)
 {
@@ -214,7 +243,7 @@ insert(LogThreadedDestDriver *s, LogMessage *msg)
   if (!self->in_batch)
     self->failures = mt_shared_failures(self->shared);
   self->in_batch = TRUE;
-  ok = self->failures == mt_shared_failures(self->shared)
+  ok = self->failures == mt_shared_failures(self->shared) && count_old(self, &error)
        && mt_engine_push(mt_shared_engine(self->shared), &line, uid_of(self, msg), &error);
   mt_shared_unlock(self->shared);
   return ok ? LTR_QUEUED : give_up(self, error);
@@ -230,8 +259,7 @@ flush(LogThreadedDestDriver *s)
   if (!self->in_batch)
     return LTR_SUCCESS;
   mt_shared_lock(self->shared);
-  ok = self->failures == mt_shared_failures(self->shared)
-       && mt_shared_commit(self->shared, &error);
+  ok = commit(self, &error);
   mt_shared_unlock(self->shared);
   if (!ok)
     return give_up(self, error);
@@ -300,6 +328,7 @@ init(LogPipe *s)
   if (!log_threaded_dest_driver_init_method(s))
     return FALSE;
   register_counters(self, TRUE);
+  self->old_lines = mt_queue_length(&self->super);
   return TRUE;
 }
 

@@ -295,7 +295,7 @@ log {{ source(s_alerts); destination(d_alerts); }};
     def syslog_ng(self, conf):
         control = self.path("control")
         process = self.start("syslog-ng", [
-            "syslog-ng", "--foreground", "--no-caps", "--cfgfile", conf,
+            "syslog-ng", "--foreground", "--stderr", "--no-caps", "--cfgfile", conf,
             "--persist-file", self.path("persist"), "--pidfile", self.path("syslog-ng.pid"),
             "--control", control, "--module-path", module_path()])
         if not wait_for(lambda: process.poll() is not None or self.ctl("stats").startswith("SourceName"), 20):
