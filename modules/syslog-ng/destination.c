@@ -30,9 +30,8 @@ typedef struct
   struct iv_timer tick;
   gboolean in_batch;
   guint failures; /* mt_shared_failures() when the batch began */
-  /* Lines that were in the queue before a reload, not committed yet, and how many of them
-   * are in the open batch: file() and its like send them once more behind those. */
-  gint64 old_lines, old_in_batch;
+  GArray *old;         /* mt_shared_waiting(): lines of before a reload, not committed yet */
+  gint64 old_in_batch; /* how many of the first stream are in the open batch */
   StatsCounterItem *counters[COUNTER_MAX];
   NVHandle unix_uid, journald_uid;
   gint told_about_flow_control;
@@ -209,24 +208,29 @@ fill_line(const LogMessage *msg, MtLine *line)
 static gboolean
 commit(MtDestination *self, GError **error)
 {
-  gboolean was_old = self->old_lines > 0;
+  gint64 *first = self->old->len ? &g_array_index(self->old, gint64, 0) : NULL;
 
   if (self->failures != mt_shared_failures(self->shared) || !mt_shared_commit(self->shared, error))
     return FALSE;
-  self->old_lines -= self->old_in_batch;
+  if (!first)
+    return TRUE;
+  *first -= self->old_in_batch;
   self->old_in_batch = 0;
-  return !was_old || self->old_lines > 0
-         || mt_engine_new_stream(mt_shared_engine(self->shared), error);
+  if (*first > 0)
+    return TRUE;
+  g_array_remove_index(self->old, 0);
+  return mt_engine_new_stream(mt_shared_engine(self->shared), error);
 }
 
 /* Behind the last line of before a reload a stream begins: those are stored by then. */
 static gboolean
 count_old(MtDestination *self, GError **error)
 {
-  if (self->old_lines > self->old_in_batch)
+  if (self->old->len && g_array_index(self->old, gint64, 0) <= self->old_in_batch
+      && !commit(self, error))
+    return FALSE;
+  if (self->old->len)
     self->old_in_batch++;
-  else if (self->old_lines > 0)
-    return commit(self, error);
   return TRUE;
 }
 
@@ -328,7 +332,7 @@ init(LogPipe *s)
   if (!log_threaded_dest_driver_init_method(s))
     return FALSE;
   register_counters(self, TRUE);
-  self->old_lines = mt_queue_length(&self->super);
+  self->old = mt_shared_waiting(persist_name(s), mt_queue_length(&self->super));
   return TRUE;
 }
 
