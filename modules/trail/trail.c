@@ -308,6 +308,14 @@ push_others(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fa
 }
 
 void
+mt_trail_fold(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
+{
+  if (mt_event_text(event, MT_F_QUEUE_ID).len)
+    mt_messages_push(trail, line, event);
+  push_others(trail, line, event, fact);
+}
+
+void
 mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
   fact->kind = MT_FACT_NONE;
@@ -320,9 +328,8 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
     }
   if (is_access(event) && mt_trail_has_term(trail->settings->ignore_access, line->text))
     return;
-  if (mt_event_text(event, MT_F_QUEUE_ID).len)
-    mt_messages_push(trail, line, event);
-  push_others(trail, line, event, fact);
+  if (!mt_dialogue_push(trail, line, event, fact))
+    mt_trail_fold(trail, line, event, fact);
 }
 
 MtBatch *
