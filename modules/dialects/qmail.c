@@ -1008,8 +1008,8 @@ static const MtRule scanner_rules[] = {
   MT_RULES_END,
 };
 
-#define DAEMON(name, rules)   \
-  {                           \
+#define DAEMON(name, rules) \
+  { \
     MT_SPAN_INIT(name), rules \
   }
 

@@ -112,7 +112,7 @@ mt_attempt_settle(MtTrail *trail, const MtLine *line, MtSpan queue_id)
   MtMessage *message = mt_message_waiting(trail, line->host, queue_id);
   MtEvent event;
 
-  if (!message || message->n_deliveries == 0 || (gint64)message->n_deliveries < message->nrcpt)
+  if (!message || message->n_deliveries == 0 || (gint64) message->n_deliveries < message->nrcpt)
     return;
   for (guint i = 0; i < message->n_deliveries; i++)
     if (!is_final(message->deliveries[i].status))

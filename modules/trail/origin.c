@@ -155,9 +155,14 @@ mt_origin_queued(MtTrail *trail, const MtLine *line, MtMessage *message, gint64 
 static void
 tell_child(MtTrail *trail, const MtLine *line, const MtEvent *event, MtWord kind)
 {
-  MtMessage *parent = mt_message_waiting(trail, line->host, mt_event_text(event, MT_F_QUEUE_ID));
+  MtSpan queue_id = mt_event_text(event, MT_F_QUEUE_ID);
+  MtEvent named = { .kind = MT_EVENT_HEADER };
+  MtMessage *parent;
   MtEvent facts;
 
+  mt_event_set_text(&named, MT_F_QUEUE_ID, queue_id);
+  mt_messages_push(trail, line, &named); /* a log that begins in the middle */
+  parent = mt_message_waiting(trail, line->host, queue_id);
   if (!parent)
     return;
   mt_event_clear(&facts);
