@@ -517,15 +517,13 @@ read_smtp_state(MtCursor *cur, MtEvent *event, MtSpan *user)
     set_client_name(event, behind(peer, colon, 1));
   rest = mt_cursor_rest(cur);
   *user = MT_NO_SPAN;
-  mark = find_sole(rest, MT_SPAN(" ?~ '"));
+  mark = mt_span_find_last(rest, MT_SPAN(" ?~ '"));
   if (mark && rest.at[rest.len - 1] == '\'' && behind(rest, mark, 5).len)
     {
       *user = behind(rest, mark, 5);
       user->len--;
       rest.len = mark - rest.at;
     }
-  else if (mt_span_find(rest, MT_SPAN(" ?~ '")))
-    return TRUE; /* the client wrote one of the marks: nothing behind can be told apart */
   read_envelope(rest, event);
   return TRUE;
 }

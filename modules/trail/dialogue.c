@@ -581,6 +581,9 @@ push_session(Dialogue *dialogue, const MtEvent *event)
     case MT_EVENT_LOGIN:
       log_in(dialogue, mt_event_word(event, MT_F_SERVICE), mt_event_text(event, MT_F_ACCOUNT));
       break;
+    case MT_EVENT_LOGIN_FAILED:
+      mt_trail_fold(dialogue->trail, dialogue->line, event, dialogue->fact);
+      return;
     default:
       push_notice(dialogue, event);
     }
