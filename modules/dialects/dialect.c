@@ -46,6 +46,24 @@ mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
   return TRUE;
 }
 
+gboolean
+mt_scan_mailbox(MtCursor *cur, MtSpan *out)
+{
+  const gchar *at = cur->at;
+  gboolean quoted = FALSE;
+
+  for (; at < cur->end && (quoted || *at != ' '); at++)
+    if (quoted && *at == '\\' && at + 1 < cur->end)
+      at++;
+    else if (*at == '"')
+      quoted = !quoted;
+  if (quoted)
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at;
+  return TRUE;
+}
+
 static const MtKey *
 find_key(const MtKey *keys, MtSpan name)
 {

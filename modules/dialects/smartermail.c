@@ -32,8 +32,8 @@ static const struct
   Protocol protocol;
   Keep keep;
 } verbs[] = {
-#define VERB(name, protocol, keep)                   \
-  {                                                  \
+#define VERB(name, protocol, keep) \
+  { \
     MT_SPAN_INIT(name), VERB_##protocol, KEEP_##keep \
   }
   VERB("EHLO", SMTP, ARGUMENT),
@@ -415,24 +415,17 @@ static const struct
 };
 
 /* "alice@example.com to bob@example.org has completed (Delivered)", with "Filter: None" behind
- * it in some versions.  Both addresses may hold " to ": then the recipient's is not told. */
+ * it in some versions. */
 static MtParse
 read_completed(MtCursor *cur, MtEvent *event)
 {
-  MtSpan rest = mt_cursor_rest(cur), word;
-  const gchar *end = mt_span_find_last(rest, MT_SPAN(" has completed ("));
-  const gchar *to;
-  MtCursor behind;
+  MtSpan from, to, word;
 
-  if (!end)
+  if (!mt_scan_mailbox(cur, &from) || !MT_SCAN(cur, " to ") || !mt_scan_mailbox(cur, &to)
+      || !MT_SCAN(cur, " has completed (") || !mt_scan_until(cur, ')', &word))
     return MT_PARSE_SKIP;
-  behind = (MtCursor){ end + 16, cur->end };
-  rest.len = end - rest.at;
-  to = mt_span_find(rest, MT_SPAN(" to "));
-  if (!mt_scan_until(&behind, ')', &word) || !to || to != mt_span_find_last(rest, MT_SPAN(" to ")))
-    return MT_PARSE_SKIP;
-  mt_event_set_text(event, MT_F_SENDER, mt_span(rest.at, to - rest.at));
-  mt_event_set_text(event, MT_F_RECIPIENT, mt_span(to + 4, end - to - 4));
+  mt_event_set_text(event, MT_F_SENDER, from);
+  mt_event_set_text(event, MT_F_RECIPIENT, to);
   for (guint i = 0; i < G_N_ELEMENTS(outcomes); i++)
     if (mt_span_equal(outcomes[i].word, word))
       {
@@ -595,7 +588,7 @@ format_day(gint64 day, gchar date[11])
   guint month, day_of_month;
   gint year = mt_year_of_day(day, &month, &day_of_month);
 
-  g_snprintf(date, 11, "%04u-%02u-%02u", (guint)CLAMP(year, 0, 9999), month % 100,
+  g_snprintf(date, 11, "%04u-%02u-%02u", (guint) CLAMP(year, 0, 9999), month % 100,
              day_of_month % 100);
 }
 

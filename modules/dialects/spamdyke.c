@@ -23,49 +23,43 @@ set_value(MtEvent *event, MtField field, MtSpan value)
 
 /* ---- the fields --------------------------------------------------------------------------- */
 
-/* An address, up to a space; one in quotes (RFC 5321 4.1.2) may hold spaces. */
+/* Left to right: a client's address is a word, or quoted, so it cannot go past its place. */
 static gboolean
-scan_address(MtCursor *cur, MtSpan *out)
+scan_envelope(MtCursor *cur, MtEvent *event)
 {
-  const gchar *at = cur->at;
-  gboolean quoted = FALSE;
+  MtSpan from, to, ip, rdns;
 
-  for (; at < cur->end && (quoted || *at != ' '); at++)
-    if (quoted && *at == '\\' && at + 1 < cur->end)
-      at++;
-    else if (*at == '"')
-      quoted = !quoted;
-  if (quoted)
+  if (!MT_SCAN(cur, "from: ") || !mt_scan_mailbox(cur, &from) || !MT_SCAN(cur, " to: ")
+      || !mt_scan_mailbox(cur, &to) || !MT_SCAN(cur, " origin_ip: ")
+      || !mt_scan_token(cur, " ", &ip) || !MT_SCAN(cur, " origin_rdns: ")
+      || !mt_scan_token(cur, " ", &rdns))
     return FALSE;
-  *out = mt_span(cur->at, at - cur->at);
-  cur->at = at;
+  set_value(event, MT_F_SENDER, from);
+  set_value(event, MT_F_RECIPIENT, to);
+  mt_event_set_ip(event, MT_F_CLIENT_IP, ip);
+  set_value(event, MT_F_CLIENT_NAME, rdns);
   return TRUE;
 }
 
-typedef struct
+/* " auth: U encryption: E reason: T": a user's name may hold the marks behind it, what
+ * stands behind those not: a reason has '_' for ' '. */
+static void
+read_session(MtSpan text, MtEvent *event)
 {
-  MtSpan from, to, ip, rdns, auth, encryption, reason;
-} Fields;
+  static const MtSpan mark = MT_SPAN_INIT(" encryption: ");
+  const gchar *at = mt_span_find_last(text, mark);
+  MtSpan auth = at ? mt_span(text.at, at - text.at) : text, encryption;
+  MtCursor cur;
 
-/* Left to right: a client's text is a word, or quoted, so it cannot go past its place. */
-static gboolean
-scan_fields(MtCursor *cur, Fields *fields)
-{
-  if (!MT_SCAN(cur, "from: ") || !scan_address(cur, &fields->from) || !MT_SCAN(cur, " to: ")
-      || !scan_address(cur, &fields->to) || !MT_SCAN(cur, " origin_ip: ")
-      || !mt_scan_token(cur, " ", &fields->ip) || !MT_SCAN(cur, " origin_rdns: ")
-      || !mt_scan_token(cur, " ", &fields->rdns))
-    return FALSE;
-  if (MT_SCAN(cur, " auth: ") && !mt_scan_token(cur, " ", &fields->auth))
-    return FALSE;
-  if (MT_SCAN(cur, " encryption: ") && !mt_scan_token(cur, " ", &fields->encryption))
-    return FALSE;
-  if (MT_SCAN(cur, " reason: "))
-    {
-      fields->reason = mt_cursor_rest(cur);
-      cur->at = cur->end;
-    }
-  return cur->at == cur->end;
+  set_value(event, MT_F_AUTH_USER, auth);
+  if (!at)
+    return;
+  cur = mt_cursor(mt_span(at + mark.len, text.at + text.len - at - mark.len));
+  if (!mt_scan_token(&cur, " ", &encryption))
+    return;
+  mt_event_set_number(event, MT_F_TLS, !is_missing(encryption));
+  if (MT_SCAN(&cur, " reason: "))
+    set_value(event, MT_F_REPLY, mt_cursor_rest(&cur));
 }
 
 /* "250_ok_1615286631_qp_15309": qmail-queue's number, as qmail-smtpd gives it. */
@@ -89,24 +83,17 @@ static MtParse
 read_fields(MtCursor *cur, MtEvent *event)
 {
   const MtRule *rule = event->rule;
-  Fields fields = { .from = MT_NO_SPAN };
   MtSpan result;
 
   cur->at -= rule->prefix.len;
   if (!mt_scan_until(cur, ' ', &result) || !MT_SPAN_STARTS(mt_cursor_rest(cur), "from: "))
     return MT_PARSE_SKIP;
   mt_event_set_text(event, MT_F_REASON, result);
-  if (!scan_fields(cur, &fields))
+  if (!scan_envelope(cur, event))
     return MT_PARSE_MATCH;
-  set_value(event, MT_F_SENDER, fields.from);
-  set_value(event, MT_F_RECIPIENT, fields.to);
-  mt_event_set_ip(event, MT_F_CLIENT_IP, fields.ip);
-  set_value(event, MT_F_CLIENT_NAME, fields.rdns);
-  set_value(event, MT_F_AUTH_USER, fields.auth);
-  if (fields.encryption.len)
-    mt_event_set_number(event, MT_F_TLS, !is_missing(fields.encryption));
-  set_value(event, MT_F_REPLY, fields.reason);
-  read_qp(fields.reason, event);
+  if (MT_SCAN(cur, " auth: "))
+    read_session(mt_cursor_rest(cur), event);
+  read_qp(mt_event_text(event, MT_F_REPLY), event);
   return MT_PARSE_MATCH;
 }
 
@@ -171,9 +158,9 @@ read_filter(MtCursor *cur, MtEvent *event)
   mt_event_set_text(event, MT_F_REASON, word);
   if (MT_SCAN(cur, " ip: ") && mt_scan_token(cur, " ", &word))
     mt_event_set_ip(event, MT_F_CLIENT_IP, word);
-  else if (MT_SCAN(cur, " sender: ") && scan_address(cur, &word))
+  else if (MT_SCAN(cur, " sender: ") && mt_scan_mailbox(cur, &word))
     set_value(event, MT_F_SENDER, word);
-  if ((MT_SCAN(cur, " recipient: ")) && scan_address(cur, &word))
+  if ((MT_SCAN(cur, " recipient: ")) && mt_scan_mailbox(cur, &word))
     set_value(event, MT_F_RECIPIENT, word);
   return MT_PARSE_MATCH;
 }
