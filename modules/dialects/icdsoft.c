@@ -105,8 +105,10 @@ read_check(MtCursor *cur, MtEvent *event)
   if (!MT_SCAN_UNTIL(cur, ", ", &verdict))
     return MT_PARSE_SKIP;
   mt_event_set_text(event, MT_F_REASON, verdict);
-  if (!MT_SCAN_UNTIL(cur, ", ", &peer) || !MT_SCAN_UNTIL(cur, ", ", &recipient))
+  if (!MT_SCAN_UNTIL(cur, ", ", &peer) || !mt_scan_mailbox(cur, &recipient)
+      || !MT_SPAN_ENDS(recipient, ",") || !mt_scan_char(cur, ' '))
     return MT_PARSE_MATCH;
+  recipient.len--;
   rest = mt_cursor_rest(cur);
   if (mt_span_find(rest, MT_SPAN(", ")))
     return MT_PARSE_MATCH; /* a comma too many: not to be told apart */

@@ -109,6 +109,21 @@ read_path(MtSpan argument, gboolean from, MtEvent *event)
       mt_event_set_number(event, MT_F_SIZE, size);
 }
 
+/* RFC 3501 quoted: "bob@example.com", with '\\' before '"' and '\\'. */
+static gboolean
+scan_quoted(MtSpan text, MtSpan *out)
+{
+  for (gsize at = 1; at < text.len; at++)
+    if (text.at[at] == '\\')
+      at++;
+    else if (text.at[at] == '"')
+      {
+        *out = mt_span(text.at + 1, at - 1);
+        return at > 1;
+      }
+  return FALSE;
+}
+
 static void
 read_argument(MtCursor *cur, gint verb, MtEvent *event)
 {
@@ -123,8 +138,8 @@ read_argument(MtCursor *cur, gint verb, MtEvent *event)
       mt_event_set_text(event, MT_F_ARGUMENT, word);
       return;
     case KEEP_USER:
-      if (word.len > 2 && word.at[0] == '"' && word.at[word.len - 1] == '"')
-        word = mt_span(word.at + 1, word.len - 2);
+      if (word.at[0] == '"' && !scan_quoted(argument, &word))
+        return;
       mt_event_set_text(event, MT_F_AUTH_USER, word);
       return;
     default:

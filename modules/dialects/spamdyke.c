@@ -34,6 +34,8 @@ scan_envelope(MtCursor *cur, MtEvent *event)
       || !mt_scan_token(cur, " ", &ip) || !MT_SCAN(cur, " origin_rdns: ")
       || !mt_scan_token(cur, " ", &rdns))
     return FALSE;
+  if (cur->at < cur->end && !mt_span_starts(mt_cursor_rest(cur), MT_SPAN(" auth: ")))
+    return FALSE;
   set_value(event, MT_F_SENDER, from);
   set_value(event, MT_F_RECIPIENT, to);
   mt_event_set_ip(event, MT_F_CLIENT_IP, ip);
