@@ -310,22 +310,18 @@ read_received(MtCursor *cur, MtEvent *event)
 }
 
 /* eMPF: "policy_check: local a@example.com -> remote b@example.org (AUTHENTICATED SENDER)"
- * (policy.c): what stands in brackets is the last.  A sender with a space in it could be
- * anything. */
+ * (policy.c); addresses with a space in them could be anything. */
 static MtParse
 read_policy(MtCursor *cur, MtEvent *event)
 {
   MtSpan place, sender, to, recipient;
-  const gchar *bracket;
 
   if (!mt_scan_until(cur, ' ', &place) || !mt_scan_until(cur, ' ', &sender) || !MT_SCAN(cur, "-> ")
-      || !mt_scan_until(cur, ' ', &to))
+      || !mt_scan_until(cur, ' ', &to) || !mt_scan_token(cur, " ", &recipient))
     return MT_PARSE_MATCH;
-  recipient = mt_cursor_rest(cur);
-  bracket = mt_span_find_last(recipient, MT_SPAN(" ("));
   mt_event_set_text(event, MT_F_SENDER, sender);
-  mt_event_set_text(event, MT_F_RECIPIENT, bracket ? before(recipient, bracket) : recipient);
-  if (MT_SPAN_IS(place, "local") && MT_SPAN_ENDS(recipient, " (AUTHENTICATED SENDER)"))
+  mt_event_set_text(event, MT_F_RECIPIENT, recipient);
+  if (MT_SPAN_IS(place, "local") && MT_SPAN_IS(mt_cursor_rest(cur), " (AUTHENTICATED SENDER)"))
     mt_event_set_text(event, MT_F_AUTH_USER, sender);
   return MT_PARSE_MATCH;
 }
