@@ -175,8 +175,8 @@ mt_judge_direction(const MtTrail *trail, const MtMessage *message, const MtDeliv
   gboolean local = recipient_is_local(trail, message, delivery);
   gboolean ours = (root->flags & MT_MESSAGE_OURS) != 0 || root->parent_kind == MT_PARENT_BOUNCE;
 
-  /* A log that begins in the middle: who handed it in is not known. */
-  if (!ours && !(root->flags & MT_MESSAGE_ACCEPTED))
+  /* A log that begins in the middle, a queue that does not say: who handed it in is not known. */
+  if (!ours && !(root->flags & MT_MESSAGE_ACCEPTED && root->service))
     ours = mt_trail_is_local_domain(trail, mt_message_text(message, message->sender));
   if (ours)
     return local ? MT_DIRECTION_LOCAL : MT_DIRECTION_OUT;

@@ -275,6 +275,47 @@ find_by_id(const MtTrail *trail, MtSpan queue_id, gint64 id)
   return NULL;
 }
 
+MtMessage *
+mt_message_with_id(MtTrail *trail, MtSpan host, MtSpan queue_id, gint64 id)
+{
+  MtMessage *message = find_by_id(trail, queue_id, id);
+
+  if (message)
+    return message;
+  mt_message_look_up(trail, host, queue_id);
+  return find_by_id(trail, queue_id, id);
+}
+
+static MtMessage *
+find_waiting(const MtTrail *trail, MtSpan host, MtSpan queue_id)
+{
+  MtMessage *best = NULL;
+
+  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
+       link = mt_table_next(link))
+    {
+      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
+
+      if (message->dequeued_at == MT_NO_TIME
+          && mt_span_equal(mt_message_text(message, message->queue_id), queue_id)
+          && mt_span_equal(mt_message_text(message, message->host), host)
+          && (!best || message->id > best->id))
+        best = message;
+    }
+  return best;
+}
+
+MtMessage *
+mt_message_waiting(MtTrail *trail, MtSpan host, MtSpan queue_id)
+{
+  MtMessage *message = find_waiting(trail, host, queue_id);
+
+  if (message)
+    return message;
+  mt_message_look_up(trail, host, queue_id);
+  return find_waiting(trail, host, queue_id);
+}
+
 void
 mt_message_adopt(MtMessage *parent, MtMessage *child)
 {
@@ -546,7 +587,8 @@ is_local_user(const MtEvent *event)
              || (mt_event_has(event, MT_F_SESSION) && mt_event_has(event, MT_F_CLIENT_NAME)));
 }
 
-/* "postfix/submission/smtpd" is the service submission; the daemon alone is smtp. */
+/* "postfix/submission/smtpd" is the service submission; the daemon alone is smtp.  A queue
+ * that says no more than that it has a message (qmail) does not know how it came. */
 static MtSpan
 service_of(const MtLine *line, const MtEvent *event)
 {
@@ -563,6 +605,9 @@ service_of(const MtLine *line, const MtEvent *event)
   last = first ? memrchr(program.at, '/', program.len) : NULL;
   if (last > first)
     return mt_span(first + 1, last - first - 1);
+  if (!first && !mt_event_has(event, MT_F_CLIENT_IP) && !mt_event_has(event, MT_F_CLIENT_NAME)
+      && !mt_event_has(event, MT_F_AUTH_USER))
+    return MT_NO_SPAN;
   return MT_SPAN("smtp");
 }
 
@@ -809,7 +854,8 @@ is_mailbox_delivery(const MtEvent *event)
 
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
          || MT_SPAN_IS(transport, "lmtp") || MT_SPAN_IS(transport, "storedriver")
-         || !(mt_event_has(event, MT_F_RELAY_NAME) || mt_event_has(event, MT_F_RELAY_IP));
+         || !(mt_event_has(event, MT_F_RELAY_NAME) || mt_event_has(event, MT_F_RELAY_IP)
+              || MT_SPAN_IS(transport, "remote")); /* qmail's and ICDSoft's word */
 }
 
 /* Each attempt that was put off is kept: when, by whom, and why. */
@@ -840,6 +886,11 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
   gboolean latest = supersedes(delivery, status, line->time);
 
   take_envelope(trail, message, event);
+  if (status == MT_WORD_NONE) /* begun: who gets it is known, what became of it is not */
+    {
+      mt_delivery_touch(trail, message, delivery);
+      return;
+    }
   delivery->attempts++;
   if (status == MT_WORD_DEFERRED)
     note_attempt(trail, line, message, delivery, event);
@@ -1097,6 +1148,13 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
     default:
       return;
     }
+}
+
+void
+mt_message_fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  mt_message_touch(trail, message);
+  fold(trail, line, message, event);
 }
 
 void
