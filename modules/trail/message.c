@@ -845,17 +845,16 @@ fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
   delivery->session = put(message, mt_event_text(event, MT_F_SESSION));
 }
 
-/* Mailboxes that a delivery agent of ours writes to live here.  Exim's and Sendmail's
- * transports have any name; but what went to no relay stayed here. */
+/* Mailboxes that a delivery agent of ours writes to live here. */
 static gboolean
 is_mailbox_delivery(const MtEvent *event)
 {
   MtSpan transport = mt_event_text(event, MT_F_TRANSPORT);
+  gboolean has_relay = mt_event_has(event, MT_F_RELAY_NAME) || mt_event_has(event, MT_F_RELAY_IP);
 
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
          || MT_SPAN_IS(transport, "lmtp") || MT_SPAN_IS(transport, "storedriver")
-         || !(mt_event_has(event, MT_F_RELAY_NAME) || mt_event_has(event, MT_F_RELAY_IP)
-              || MT_SPAN_IS(transport, "remote")); /* qmail's and ICDSoft's word */
+         || mt_judge_stayed_here(transport, has_relay);
 }
 
 /* Each attempt that was put off is kept: when, by whom, and why. */

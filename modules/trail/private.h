@@ -401,6 +401,10 @@ void mt_sums_clear(MtTrail *trail);
 MtOutcome mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery);
 MtDirection mt_judge_direction(const MtTrail *trail, const MtMessage *message,
                                const MtDelivery *delivery);
+/* mt_judge_stayed_here: what was sent to no relay is in a mailbox here, whatever the transport
+ * is called (Exim's and Sendmail's have any name), but for qmail's and ICDSoft's "remote". */
+gboolean mt_judge_stayed_here(MtSpan transport, gboolean has_relay);
+
 MtState mt_judge_state(const MtMessage *message);
 
 /* mt_judge_reason: the class of a reply, from the table in reasons.c. */
