@@ -167,7 +167,7 @@ mt_scan_word(MtCursor *cur, MtSpan *out)
 }
 
 /* No mail server's queue IDs are shorter or longer. */
-#define QUEUE_ID_MIN_BYTES 5
+#define QUEUE_ID_MIN_BYTES 4
 #define QUEUE_ID_MAX_BYTES 31
 
 gboolean
@@ -243,18 +243,23 @@ read_symbol(MtSpan name, MtEvent *event)
       mt_event_set_text(event, symbols_of_results[i].field, symbols_of_results[i].result);
 }
 
-/* Past the score and the options "{...}" of a symbol of rspamd, which may hold commas. */
+/* Past the score and the options "{...}" of a symbol of rspamd, which may hold commas.
+ * The first option of an antivirus' symbol (lualib/lua_scanners of 1.9 to 3.8: CLAM_VIRUS,
+ * SOPHOS_VIRUS) is what it found. */
 static void
-skip_symbol(MtCursor *cur)
+skip_symbol(MtCursor *cur, MtSpan name, MtEvent *event)
 {
-  MtSpan score;
-  const gchar *brace;
+  MtSpan score, options, virus;
+  MtCursor inside;
 
   mt_scan_token(cur, ",{", &score);
-  if (mt_cursor_peek(cur) != '{')
+  if (!mt_scan_char(cur, '{'))
     return;
-  brace = memchr(cur->at, '}', cur->end - cur->at);
-  cur->at = brace ? brace : cur->end;
+  if (!mt_scan_until(cur, '}', &options))
+    options = mt_cursor_rest(cur), cur->at = cur->end;
+  inside = mt_cursor(options);
+  if (MT_SPAN_ENDS(name, "_VIRUS") && mt_scan_token(&inside, ";", &virus))
+    mt_event_set_text(event, MT_F_VIRUS, virus);
 }
 
 void
@@ -265,9 +270,11 @@ mt_read_symbols(MtSpan symbols, MtEvent *event)
 
   while (cur.at < cur.end)
     {
-      if (mt_scan_class(&cur, MT_CHAR_ALNUM | MT_CHAR_KEY, &name))
+      name = MT_NO_SPAN;
+      mt_scan_char(&cur, ' ');
+      if (mt_scan_word(&cur, &name))
         read_symbol(name, event);
-      skip_symbol(&cur);
+      skip_symbol(&cur, name, event);
       if (cur.at < cur.end)
         cur.at++;
     }

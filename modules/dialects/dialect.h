@@ -177,11 +177,11 @@ void mt_claim_program(const MtProgram *programs, MtSpan program, MtClaim *claim)
 /* mt_scan_word: letters, digits, '-' and '_': IDs of any mail server, words of a protocol. */
 gboolean mt_scan_word(MtCursor *cur, MtSpan *out);
 
-/* mt_scan_queue_id: the queue ID of any mail server, as milters are told it: a word of 5
+/* mt_scan_queue_id: the queue ID of any mail server, as milters are told it: a word of 4
  * to 31 bytes with a digit or all in capitals. */
 gboolean mt_scan_queue_id(MtCursor *cur, MtSpan *out);
 
-/* mt_read_symbols: sets spf, dkim and dmarc from the names of tests in "NAME(1.0){...},NAME",
+/* mt_read_symbols: sets spf, dkim, dmarc and virus from the names of tests in "NAME(1.0){...},NAME",
  * "NAME=1.0,NAME" or "NAME,NAME" (SpamAssassin, amavis, rspamd). */
 void mt_read_symbols(MtSpan symbols, MtEvent *event);
 
