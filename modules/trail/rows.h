@@ -365,6 +365,7 @@ typedef enum
   MT_PENDING_CHILD,      /* a message goes on under a queue ID that is not known yet */
   MT_PENDING_PARENT,     /* a message came from a queue ID that is not known yet */
   MT_PENDING_SESSION,    /* who the client of an SMTP session is, for its other lines */
+  MT_PENDING_VERDICT,    /* a filter judged a message that is not known yet */
 } MtPendingKind;
 
 typedef struct
