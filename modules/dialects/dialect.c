@@ -197,8 +197,8 @@ static const struct
   MtField field;
   MtSpan result;
 } symbols_of_results[] = {
-#define X(name, field, result)                             \
-  {                                                        \
+#define X(name, field, result) \
+  { \
     MT_SPAN_INIT(name), MT_F_##field, MT_SPAN_INIT(result) \
   }
   X("SPF_PASS", SPF, "pass"),

@@ -162,12 +162,12 @@ typedef struct
 } MtProgram;
 
 #define MT_PROGRAM(name, daemon) \
-  {                              \
-    MT_SPAN_INIT(name), daemon   \
+  { \
+    MT_SPAN_INIT(name), daemon \
   }
 #define MT_PROGRAMS_END \
-  {                     \
-    { NULL, 0 }, NULL   \
+  { \
+    { NULL, 0 }, NULL \
   }
 
 /* mt_claim_program: claims by name where the program is one of @programs, also with a
@@ -181,8 +181,8 @@ gboolean mt_scan_word(MtCursor *cur, MtSpan *out);
  * to 31 bytes with a digit or all in capitals. */
 gboolean mt_scan_queue_id(MtCursor *cur, MtSpan *out);
 
-/* mt_read_symbols: sets spf, dkim, dmarc and virus from the names of tests in "NAME(1.0){...},NAME",
- * "NAME=1.0,NAME" or "NAME,NAME" (SpamAssassin, amavis, rspamd). */
+/* mt_read_symbols: sets spf, dkim, dmarc and virus from the names of tests in
+ * "NAME(1.0){...},NAME", "NAME=1.0,NAME" or "NAME,NAME" (SpamAssassin, amavis, rspamd). */
 void mt_read_symbols(MtSpan symbols, MtEvent *event);
 
 /* mt_scan_result: a result of SPF, DKIM or DMARC (RFC 8601 2.7) in any case.

@@ -129,6 +129,24 @@ read_defer(MtCursor *cur, MtEvent *event)
   return read_refused(cur, event, MT_WORD_TEMPFAIL);
 }
 
+/* "Permerror; identity=helo; client-ip=...": the result before it is made a header; else a
+ * line for the operator. */
+static MtParse
+read_other(MtCursor *cur, MtEvent *event)
+{
+  MtCursor try = *cur;
+  MtSpan result;
+
+  if (!mt_scan_result(&try, &result) || !MT_SCAN(&try, "; ")
+      || !MT_SPAN_STARTS(mt_cursor_rest(&try), "identity="))
+    return mt_take_line(cur, event);
+  event->kind = MT_EVENT_VERDICT;
+  set_filter(event);
+  mt_event_set_text(event, MT_F_SPF, result);
+  read_list(mt_cursor_rest(&try), event);
+  return MT_PARSE_MATCH;
+}
+
 /* The prefixes come with debugLevel: "Action: prepend: Text: Received-SPF: ...  Reject
  * action: 550 5.7.23"; and by perl, "Policy action=PREPEND Received-SPF: ...". */
 static const MtRule rules[] = {
@@ -142,7 +160,7 @@ static const MtRule rules[] = {
   MT_RULE("Policy action=550 ", VERDICT, NULL, read_reject),
   MT_RULE("451 ", VERDICT, NULL, read_defer),
   MT_RULE("Action: 451: Text: ", VERDICT, NULL, read_defer),
-  MT_RULE("", NOTICE, NULL, mt_take_line),
+  MT_RULE("", NOTICE, NULL, read_other),
   MT_RULES_END,
 };
 

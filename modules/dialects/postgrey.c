@@ -129,9 +129,25 @@ read_pass(MtCursor *cur, MtEvent *event)
   return read_keys(postgrey_keys, cur, event, MT_SPAN("postgrey"), MT_WORD_PASS);
 }
 
+/* "whitelisted: mail.example.org[192.0.2.7/32]": auto-whitelist-clients. */
+static MtParse
+read_whitelisted(MtCursor *cur, MtEvent *event)
+{
+  MtSpan name, ip;
+
+  MT_EVENT_SET_LITERAL(event, MT_F_REASON, "whitelisted");
+  if (!mt_scan_token(cur, "[", &name) || !mt_scan_char(cur, '[') || !mt_scan_token(cur, "/]", &ip))
+    return MT_PARSE_MATCH;
+  if (!MT_SPAN_IS(name, "unknown"))
+    mt_event_set_text(event, MT_F_CLIENT_NAME, name);
+  mt_event_set_ip(event, MT_F_CLIENT_IP, ip);
+  return MT_PARSE_MATCH;
+}
+
 static const MtRule postgrey_rules[] = {
   MT_RULE("action=greylist, ", VERDICT, NULL, read_greylist),
   MT_RULE("action=pass, ", VERDICT, NULL, read_pass),
+  MT_RULE("whitelisted: ", NOTICE, NULL, read_whitelisted),
   MT_RULE("", NOTICE, NULL, mt_take_line),
   MT_RULES_END,
 };
@@ -146,7 +162,7 @@ read_sqlgrey(MtCursor *cur, MtEvent *event, MtWord action)
   MtSpan net, ip;
   const gchar *arrow;
 
-  mt_event_set_text(event, MT_F_REASON, mt_span_trim(((const MtRule *)event->rule)->prefix));
+  mt_event_set_text(event, MT_F_REASON, mt_span_trim(((const MtRule *) event->rule)->prefix));
   set_filter(event, MT_SPAN("sqlgrey"), action);
   if (!mt_scan_token(cur, "( ", &net) || !mt_scan_char(cur, '(') || !mt_scan_until(cur, ')', &ip)
       || !MT_SCAN(cur, ", "))

@@ -185,6 +185,8 @@ read_connection(MtCursor *cur, MtEvent *event)
   if ((mt_scan_char(cur, ':') || MT_SCAN(cur, " at port ")) && mt_scan_u64(cur, &port)
       && port <= 65535)
     mt_event_set_number(event, MT_F_CLIENT_PORT, port);
+  if (MT_SCAN(cur, " to port ") && mt_scan_u64(cur, &port) && port <= 65535)
+    mt_event_set_number(event, MT_F_LOCAL_PORT, port);
   return MT_PARSE_MATCH;
 }
 

@@ -48,8 +48,8 @@ outcome_of_held(const MtMessage *message)
   if (is_quarantined(message))
     return MT_OUTCOME_QUARANTINED;
   return MT_SPAN_IS(mt_message_text(message, message->spam_action), "discard")
-           ? MT_OUTCOME_DISCARDED
-           : MT_OUTCOME_QUEUED;
+             ? MT_OUTCOME_DISCARDED
+             : MT_OUTCOME_QUEUED;
 }
 
 /* Still waiting when the message left the queue, or not yet tried. */
@@ -118,8 +118,7 @@ MtOutcome
 mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery)
 {
   MtOutcome kept_back = outcome_of_kept_back(delivery);
-  gboolean ended = delivery->status == MT_WORD_SENT
-                   || mt_judge_state(message) == MT_STATE_REJECTED;
+  gboolean ended = delivery->status == MT_WORD_SENT || mt_judge_state(message) == MT_STATE_REJECTED;
 
   if (kept_back != MT_OUTCOME_NONE && ended)
     return kept_back; /* even where the others' copies go on */

@@ -115,8 +115,8 @@ end_recipient(MtTrail *trail, MtMessage *message, const MtEvent *event)
         found++;
       }
   if (!found)
-    end_delivery(trail, message,
-                 mt_message_delivery(trail, message, recipient, MT_NO_SPAN, TRUE), end);
+    end_delivery(trail, message, mt_message_delivery(trail, message, recipient, MT_NO_SPAN, TRUE),
+                 end);
 }
 
 void
@@ -213,7 +213,7 @@ push_by_message_id(MtTrail *trail, const MtLine *line, const MtEvent *event)
 static guint64
 client_key(const MtTrail *trail, const MtIp *ip, MtSpan sender)
 {
-  return mt_hash_mix(mt_trail_hash(trail, mt_span((const gchar *)ip->b, sizeof ip->b)),
+  return mt_hash_mix(mt_trail_hash(trail, mt_span((const gchar *) ip->b, sizeof ip->b)),
                      mt_trail_hash(trail, sender));
 }
 
@@ -240,13 +240,13 @@ judged(MtTrail *trail, MtMessage *message, const MtEvent *event, MtTime at)
 
   if (message_id.len)
     return mt_span_equal(message_id, text(message, message->message_id))
-                 && find_only(trail, message_id, at, &n) == root
-             ? root
-             : NULL;
+                   && find_only(trail, message_id, at, &n) == root
+               ? root
+               : NULL;
   return mt_span_equal(mt_event_text(event, MT_F_SENDER), text(message, message->sender))
-               && ABS(at - message->first_at) <= POLICY_WINDOW_US
-           ? message
-           : NULL;
+                 && ABS(at - message->first_at) <= POLICY_WINDOW_US
+             ? message
+             : NULL;
 }
 
 static void
