@@ -217,6 +217,25 @@ client_key(const MtTrail *trail, const MtIp *ip, MtSpan sender)
                      mt_trail_hash(trail, sender));
 }
 
+/* So many messages may come in while a policy daemon's line is on its way. */
+#define RECENT_MESSAGES 256
+
+/* The message that is there already, where the verdict's line comes late; it has none yet. */
+static MtMessage *
+find_recent(const MtTrail *trail, const MtIp *ip, MtSpan sender, MtTime at)
+{
+  MtMessage *best = NULL, *message = trail->messages.newest;
+
+  for (guint i = 0; message && i < RECENT_MESSAGES; i++, message = message->older)
+    if (message->flags & MT_MESSAGE_ACTIVE && message->has_client_ip && !message->spf
+        && mt_ip_equal(&message->client_ip, ip)
+        && mt_span_equal(text(message, message->sender), sender)
+        && ABS(at - message->first_at) <= POLICY_WINDOW_US
+        && (!best || ABS(at - message->first_at) < ABS(at - best->first_at)))
+      best = message;
+  return best;
+}
+
 /* Refused connections leave verdicts that nobody will ask for. */
 static void
 drop_old(MtTrail *trail, MtTime now)
@@ -299,6 +318,21 @@ push_by_next(MtTrail *trail, const MtLine *line, const MtEvent *event)
   mt_messages_push(trail, line, &here);
 }
 
+static void
+push_by_client(MtTrail *trail, const MtLine *line, const MtEvent *event, const MtIp *ip)
+{
+  MtSpan sender = mt_event_text(event, MT_F_SENDER);
+  MtMessage *message = find_recent(trail, ip, sender, line->time);
+  MtEvent spf = *event;
+
+  mt_event_drop(&spf, MT_F_ACTION); /* of a recipient, not of the message */
+  mt_event_drop(&spf, MT_F_RECIPIENT);
+  if (message)
+    apply(trail, message, &spf);
+  else
+    mt_pending_add(trail, MT_PENDING_VERDICT, client_key(trail, ip, sender), line, &spf);
+}
+
 void
 mt_verdict_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
@@ -312,12 +346,5 @@ mt_verdict_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
   else if (mt_event_text(event, MT_F_MESSAGE_ID).len)
     push_by_message_id(trail, line, event);
   else if (ip && mt_event_has(event, MT_F_SPF) && mt_event_has(event, MT_F_SENDER))
-    {
-      MtEvent spf = *event;
-
-      mt_event_drop(&spf, MT_F_ACTION); /* of a recipient, not of the message */
-      mt_event_drop(&spf, MT_F_RECIPIENT);
-      mt_pending_add(trail, MT_PENDING_VERDICT,
-                     client_key(trail, ip, mt_event_text(event, MT_F_SENDER)), line, &spf);
-    }
+    push_by_client(trail, line, event, ip);
 }
