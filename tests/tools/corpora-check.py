@@ -73,6 +73,11 @@ class Mailtrail:
         assert len(events) == len(lines), (len(events), len(lines))
         return events
 
+    def parse_file(self, path):
+        """What each line of a file says, in whatever format the file has."""
+        done = subprocess.run([self.program, "parse", path], capture_output=True, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
     def has(self, dialect):
         if dialect not in self.known:
             done = subprocess.run([self.program, "parse", "--dialect", dialect, "/dev/null"],
@@ -345,6 +350,58 @@ def check_ossec(mailtrail, corpora, report):
             report.compare(file, "rule " + case["rule"], case["line"], True, kind in kinds)
 
 
+# ---- qmail/expected.json -----------------------------------------------------------------------------
+
+QMAIL_RESULTS = {"success": "sent", "failure": "bounced", "deferral": "deferred"}
+QMAIL_VERDICTS = {"CLEAN": "pass"}
+
+
+def first(events, **wanted):
+    """The first event with all these fields; none has nothing."""
+    return next((event for event in events
+                 if all(event.get(key) == value for key, value in wanted.items())), {})
+
+
+def check_qmail_file(report, file, expected, events):
+    for delivery in expected.get("deliveries", []):
+        session = str(delivery["delivery"])
+        start = first(events, event="delivery", session=session)
+        end = first(events, session=session, status=QMAIL_RESULTS[delivery["result"]])
+        for field, theirs, ours in (("msg", str(delivery["msg"]), start.get("queue_id")),
+                                    ("rcpt", delivery["rcpt"], start.get("recipient")),
+                                    ("route", delivery["route"], start.get("transport")),
+                                    ("result", True, bool(end))):
+            report.compare(file, field, session, theirs, ours)
+    for message in expected.get("messages", []):
+        qp = str(message["qp"])
+        report.compare(file, "qp", qp, message["qp"], first(events, qp=message["qp"]).get("qp"))
+        if "auth_user" in message:
+            report.compare(file, "auth_user", qp, message["auth_user"],
+                           first(events, auth_user=message["auth_user"]).get("auth_user"))
+        if "spam_verdict" in message:
+            verdict = first(events, event="verdict", session=str(message["pid"]))
+            for field, theirs, ours in (
+                    ("client_ip", message["client_ip"], verdict.get("client_ip")),
+                    ("spam_score", message["spam_score"], verdict.get("score")),
+                    ("spam_verdict", QMAIL_VERDICTS[message["spam_verdict"]], verdict.get("action"))):
+                report.compare(file, field, qp, theirs, ours)
+
+
+def check_qmail(mailtrail, corpora, report):
+    path = os.path.join(corpora, "qmail", "expected.json")
+    with open(path, encoding="utf-8") as file:
+        expected = json.load(file)
+    if not mailtrail.has("qmail"):
+        report.pass_over("qmail", "dialect qmail is not built in")
+        return
+    for name, what in expected.items():
+        if isinstance(what, dict):
+            events = mailtrail.parse_file(os.path.join(corpora, "qmail", name))
+            check_qmail_file(report, "qmail/" + name, what, events)
+        else:
+            report.pass_over("qmail", "cases told in prose: " + name)
+
+
 # ---- logs: unknown lines -----------------------------------------------------------------------
 
 def logs(corpora):
@@ -411,7 +468,8 @@ def main(arguments):
         sys.exit(__doc__)
     mailtrail, corpora = Mailtrail(arguments[0]), arguments[1]
     report, results = Report(), []
-    for check in (check_msimerson, check_patterndb, check_sekoia, check_ossec):
+    for check in (check_msimerson, check_patterndb, check_sekoia, check_ossec,
+                  check_qmail):
         check(mailtrail, corpora, report)
     print_fields(report)
     open_ones, share, total = judge_fields(report)
