@@ -163,6 +163,37 @@ parse(const MtLine *line, const MtClaim *claim, MtEvent *event)
   return mt_rules_apply(claim->daemon, line->text, event);
 }
 
+/* ---- their own files, LogTime yes: "Sat Nov 21 05:45:01 2026 -> ..." ------------------------ */
+
+static gboolean
+head(MtSpan raw, MtStream *stream, MtLine *out)
+{
+  MtCursor cur = mt_cursor(raw);
+
+  if (!mt_scan_stamp_ctime(&cur, &stream->clock, &out->time) || !MT_SCAN(&cur, " -> "))
+    return FALSE;
+  out->text = mt_cursor_rest(&cur);
+  /* names of files, which clamd's lines begin with, begin with a slash */
+  out->program =
+      MT_SPAN_STARTS(out->text, "Message ") || MT_SPAN_STARTS(out->text, "Clean message ")
+          ? MT_SPAN("clamav-milter")
+          : MT_SPAN("clamd");
+  return TRUE;
+}
+
+static gint
+sniff(MtSpan raw)
+{
+  MtCursor cur = mt_cursor(raw);
+  MtClock clock;
+  MtTime time;
+
+  mt_clock_init(&clock, NULL, 0, 0);
+  return mt_scan_stamp_ctime(&cur, &clock, &time) && MT_SCAN(&cur, " -> ") ? 100 : 0;
+}
+
+static const MtFileFormat file_format = { sniff, head };
+
 static const MtRule *const all_rules[] = { clamd_rules, milter_rules, freshclam_rules, NULL };
 
 const MtDialect mt_dialect_clamav = {
@@ -170,4 +201,5 @@ const MtDialect mt_dialect_clamav = {
   .claim = claim,
   .parse = parse,
   .rules = all_rules,
+  .file = &file_format,
 };

@@ -224,6 +224,58 @@ parse(const MtLine *line, const MtClaim *claim, MtEvent *event)
   return mt_rules_apply(rules, mt_cursor_rest(&cur), event);
 }
 
+/* ---- its own file, spamd -s FILE: "Sat Nov 21 05:45:01 2026 [4711] info: spamd: ..."; and
+ * its standard error, "Nov 21 05:45:01.123 [4711] info: ..." --------------------------------- */
+
+static gboolean
+scan_head(MtCursor *cur, MtClock *clock, MtTime *time, guint64 *pid)
+{
+  static const MtSpan levels[] = { MT_SPAN_INIT("info"), MT_SPAN_INIT("warn"),
+                                   MT_SPAN_INIT("error"), MT_SPAN_INIT("dbg") };
+  MtCursor behind;
+  MtSpan level;
+
+  if (!mt_scan_stamp_ctime(cur, clock, time) && !mt_scan_stamp_rfc3164(cur, clock, time))
+    return FALSE;
+  if (!MT_SCAN(cur, " [") || !mt_scan_u64(cur, pid) || !MT_SCAN(cur, "] "))
+    return FALSE;
+  behind = *cur;
+  if (!mt_scan_token(&behind, ":", &level))
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(levels); i++)
+    if (mt_span_equal(level, levels[i]))
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
+head(MtSpan raw, MtStream *stream, MtLine *out)
+{
+  MtCursor cur = mt_cursor(raw);
+  guint64 pid;
+
+  if (!scan_head(&cur, &stream->clock, &out->time, &pid))
+    return FALSE;
+  out->program = MT_SPAN("spamd");
+  out->pid = pid;
+  out->text = mt_cursor_rest(&cur);
+  return TRUE;
+}
+
+static gint
+sniff(MtSpan raw)
+{
+  MtCursor cur = mt_cursor(raw);
+  MtClock clock;
+  MtTime time;
+  guint64 pid;
+
+  mt_clock_init(&clock, NULL, 0, 0);
+  return scan_head(&cur, &clock, &time, &pid) ? 100 : 0;
+}
+
+static const MtFileFormat file_format = { sniff, head };
+
 static const MtRule *const all_rules[] = { rules, NULL };
 
 const MtDialect mt_dialect_spamassassin = {
@@ -231,4 +283,5 @@ const MtDialect mt_dialect_spamassassin = {
   .claim = claim,
   .parse = parse,
   .rules = all_rules,
+  .file = &file_format,
 };
