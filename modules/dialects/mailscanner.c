@@ -146,8 +146,8 @@ has_deed(MtSpan actions, MtSpan deed)
 
   while (mt_scan_token(&cur, ", ", &action))
     {
-      if (mt_span_equal(action, deed))
-        return TRUE;
+      if (mt_span_starts(action, deed) && (action.len == deed.len || action.at[deed.len] == '-'))
+        return TRUE; /* "store", "store-nonspam", "store-/var/spam" */
       while (mt_scan_char(&cur, ',') || mt_scan_char(&cur, ' '))
         ;
     }
@@ -170,6 +170,28 @@ read_actions(MtCursor *cur, MtEvent *event)
           mt_event_set_word(event, MT_F_ACTION, deeds[i].word);
         break;
       }
+  return MT_PARSE_MATCH;
+}
+
+/* "Delivery of Spam: message 4A1B2C3D4E.A1B2C from ann@example.org to bob@example.com with
+ * subject ...", logdelivery.  An address with a quote in it may hold the rest of the line. */
+static MtParse
+read_delivery(MtCursor *cur, MtEvent *event)
+{
+  MtSpan sender, recipient, others;
+
+  if (!read_id(cur, event))
+    return MT_PARSE_MALFORMED;
+  set_filter(event, MT_WORD_NONE);
+  if (!MT_SCAN(cur, " from ") || mt_cursor_peek(cur) == '"' || !mt_scan_token(cur, " ", &sender)
+      || !MT_SCAN(cur, " to ") || mt_cursor_peek(cur) == '"'
+      || !mt_scan_token(cur, " ,", &recipient))
+    return MT_PARSE_MATCH;
+  mt_event_set_text(event, MT_F_SENDER, sender);
+  mt_event_set_text(event, MT_F_RECIPIENT, recipient);
+  mt_scan_token(cur, " ", &others);
+  if (MT_SCAN(cur, " with subject ") && cur->at < cur->end)
+    mt_event_set_text(event, MT_F_SUBJECT, mt_cursor_rest(cur));
   return MT_PARSE_MATCH;
 }
 
@@ -255,8 +277,10 @@ static const MtRule rules[] = {
   MT_RULE("Message ", VERDICT, NULL, read_message),
   MT_RULE("Requeue: ", REQUEUE, NULL, read_requeue),
   MT_RULE("Spam Actions: message ", VERDICT, NULL, read_actions),
-  MT_RULE("Non-spam Actions: message ", VERDICT, NULL, read_actions),
-  MT_RULE("High Scoring Spam Actions: message ", VERDICT, NULL, read_actions),
+  MT_RULE("Delivery of Spam: message ", VERDICT, NULL, read_delivery),
+  MT_RULE("Delivery of Nonspam: message ", VERDICT, NULL, read_delivery),
+  MT_RULE("Non-delivery of Spam: message ", VERDICT, NULL, read_delivery),
+  MT_RULE("Non-delivery of Nonspam: message ", VERDICT, NULL, read_delivery),
   MT_RULE("Infected message ", VERDICT, NULL, read_infected),
   MT_RULE("Clamd::INFECTED:: ", VERDICT, NULL, read_found),
   MT_RULE("ClamAVModule::INFECTED:: ", VERDICT, NULL, read_found),
