@@ -8,8 +8,8 @@
  * the text, MODULE since 1.7.
  *
  * Hostile text.  Message-ID, sender and login stand in front of the verdict, the
- * Message-ID first of all.  A second "qid: <" or "(default: " shows that one of them
- * holds another line: then nothing of it is believed.
+ * Message-ID first of all.  Scores that stand there twice show that one of them holds
+ * another line: then nothing of it is believed.
  */
 #include "dialects/dialect.h"
 
@@ -106,22 +106,34 @@ read_items(MtCursor *cur, MtEvent *event)
       }
 }
 
-/* Options of symbols may be strangers' text, and hold brackets: the list ends where the
- * length of the message follows. */
+/* Behind "(default: ...": the list, up to where the length of the message follows, and the
+ * recipients, in brackets.  Options of symbols may be strangers' text: where one holds the
+ * end of the list, what follows that is not believed. */
 static void
 read_symbols(MtCursor *cur, MtEvent *event)
 {
-  MtSpan rest = mt_cursor_rest(cur);
-  const gchar *end = mt_span_find(rest, MT_SPAN("], len: "));
-  MtSpan symbols;
+  static const MtSpan ends[] = { MT_SPAN_INIT("]), len: "), MT_SPAN_INIT("], len: ") };
+  MtSpan rest = mt_cursor_rest(cur), symbols = rest, skipped, recipient;
+  const gchar *end = NULL;
+  guint64 size;
+  guint i;
 
-  if (!end)
-    end = mt_span_find(rest, MT_SPAN("]), len: "));
-  symbols = end ? mt_span(rest.at, end - rest.at) : rest;
-  cur->at += symbols.len;
+  for (i = 0; i < G_N_ELEMENTS(ends) && !end; i++)
+    if ((end = mt_span_find(rest, ends[i])))
+      {
+        symbols.len = end - rest.at;
+        cur->at = end + ends[i].len;
+      }
   if (symbols.len)
     mt_event_set_text(event, MT_F_SYMBOLS, symbols);
   mt_read_symbols(symbols, event);
+  if (!end || mt_span_find(mt_cursor_rest(cur), MT_SPAN("], len: "))
+      || mt_span_find(mt_cursor_rest(cur), MT_SPAN("]), len: ")))
+    return;
+  if (mt_scan_u64(cur, &size))
+    mt_event_set_number(event, MT_F_SIZE, size);
+  if (MT_SCAN_UNTIL(cur, ", rcpts: <", &skipped) && mt_scan_token(cur, ",>", &recipient))
+    mt_event_set_text(event, MT_F_RECIPIENT, recipient);
 }
 
 /* "T (add header): [8.20/15.00] [NAME(1.00){option;},...]": behind "(default: "; logs of
@@ -149,35 +161,12 @@ read_scores(MtCursor *cur, MtEvent *event)
   return TRUE;
 }
 
-/* ", len: 1234," and behind it the recipients, in brackets. */
-static void
-read_tail(MtCursor *cur, MtEvent *event)
-{
-  const gchar *at = mt_span_find_only(mt_cursor_rest(cur), MT_SPAN(", len: "));
-  MtSpan skipped, recipient;
-  guint64 size;
-
-  if (!at)
-    return;
-  cur->at = at + strlen(", len: ");
-  if (mt_scan_u64(cur, &size))
-    mt_event_set_number(event, MT_F_SIZE, size);
-  if (MT_SCAN_UNTIL(cur, ", rcpts: <", &skipped) && mt_scan_token(cur, ",>", &recipient))
-    mt_event_set_text(event, MT_F_RECIPIENT, recipient);
-}
-
-static gboolean
-is_twice(MtSpan text, MtSpan what)
-{
-  return mt_span_find(text, what) != mt_span_find_last(text, what);
-}
-
-/* Does strangers' text hold what looks like another verdict? */
+/* What stands in front of the scores is read in its order, and they must follow: text that
+ * passes for it holds scores of its own. */
 static gboolean
 is_doubtful(MtSpan text)
 {
-  return is_twice(text, MT_SPAN(", qid: <")) || is_twice(text, MT_SPAN(", ip: "))
-         || is_twice(text, MT_SPAN("(default: "));
+  return mt_span_find(text, MT_SPAN("): [")) != mt_span_find_only(text, MT_SPAN("): ["));
 }
 
 static MtParse
@@ -192,11 +181,14 @@ read_verdict(MtCursor *cur, MtEvent *event)
     mt_event_set_text(event, MT_F_MESSAGE_ID, id);
   read_items(cur, event);
   mt_scan_char(cur, ' ');
+  if (cur->at < cur->end && mt_cursor_peek(cur) != '(')
+    {
+      event->has[0] = event->has[1] = 0; /* not what rspamd writes there */
+      MT_EVENT_SET_LITERAL(event, MT_F_FILTER, "rspamd");
+      return MT_PARSE_MATCH;
+    }
   MT_SCAN(cur, "(default: ");
-  if (!read_scores(cur, event))
-    return MT_PARSE_MALFORMED;
-  read_tail(cur, event);
-  return MT_PARSE_MATCH;
+  return read_scores(cur, event) ? MT_PARSE_MATCH : MT_PARSE_MALFORMED;
 }
 
 /* "loaded message; id: <1@example.org>; queue-id: <4A1B2C3D4E>; size: 1; ...": the queue

@@ -58,8 +58,9 @@ const gchar *
 mt_span_find_only(MtSpan span, MtSpan needle)
 {
   const gchar *first = mt_span_find(span, needle);
+  MtSpan behind = first ? mt_span(first + 1, span.at + span.len - first - 1) : MT_NO_SPAN;
 
-  return first && first == mt_span_find_last(span, needle) ? first : NULL;
+  return first && !mt_span_find(behind, needle) ? first : NULL;
 }
 
 MtSpan
