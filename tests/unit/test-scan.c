@@ -239,9 +239,9 @@ test_reals(void)
     gdouble number;
     gsize used;
   } cases[] = {
-    { "-1.98,", -1.98, 5 }, { "12", 12, 2 },  { "+3.5.1", 3.5, 4 },
+    { "-1.98,", -1.98, 5 }, { "12", 12, 2 },    { "+3.5.1", 3.5, 4 },
     { "7. x", 7, 1 },       { "-0.5", -.5, 4 }, { "-", 0, 0 },
-    { "x", 0, 0 },          { "", 0, 0 },     { "1.12345678901234567890", 1.123456789, 11 },
+    { "x", 0, 0 },          { "", 0, 0 },       { "1.12345678901234567890", 1.123456789, 11 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
@@ -283,9 +283,9 @@ at(const gchar *iso)
 static void
 test_ctime_stamps(void)
 {
-  static const gchar *const bad[]
-    = { "Sat Nov 31 05:45:01 2026", "Sat Nov 21 25:45:01 2026", "Sat Nox 21 05:45:01 2026",
-        "Sat Nov 21 05:45:01 202", "Sat Nov 21 05:45:01 20x6", "Sat Nov  0 05:45:01 2026" };
+  static const gchar *const bad[] = { "Sat Nov 31 05:45:01 2026", "Sat Nov 21 25:45:01 2026",
+                                      "Sat Nox 21 05:45:01 2026", "Sat Nov 21 05:45:01 202",
+                                      "Sat Nov 21 05:45:01 20x6", "Sat Nov  0 05:45:01 2026" };
   MtCursor cur = mt_cursor(span("Sat Nov  7 05:45:01 2026 -> x"));
   MtClock clock;
   MtTime time;
