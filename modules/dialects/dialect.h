@@ -151,6 +151,8 @@ void mt_event_keep(MtEvent *event, MtEventKind kind, const MtField *fields);
 
 /* mt_take_reason, mt_take_line: for rules: what follows the prefix is the reason; the
  * whole line is, prefix and all. */
+MtParse mt_take_reason(MtCursor *cur, MtEvent *event);
+MtParse mt_take_line(MtCursor *cur, MtEvent *event);
 
 /* ---- what filters have in common ------------------------------------------------ */
 
