@@ -144,6 +144,175 @@ line_of_rule(const MtCursor *cur, const MtEvent *event)
   return mt_span(cur->at - prefix, cur->end - cur->at + prefix);
 }
 
+void
+mt_claim_program(const MtProgram *programs, MtSpan program, MtClaim *claim)
+{
+  const gchar *slash = program.len ? memrchr(program.at, '/', program.len) : NULL;
+
+  if (slash)
+    program = mt_span(slash + 1, program.at + program.len - slash - 1);
+  for (; programs->name.at; programs++)
+    if (mt_span_equal(program, programs->name))
+      {
+        claim->daemon = programs->daemon;
+        claim->strength = MT_CLAIM_NAME;
+        return;
+      }
+}
+
+gboolean
+mt_scan_word(MtCursor *cur, MtSpan *out)
+{
+  return mt_scan_class(cur, MT_CHAR_ALNUM | MT_CHAR_KEY, out);
+}
+
+/* No mail server's queue IDs are shorter or longer. */
+#define QUEUE_ID_MIN_BYTES 4
+#define QUEUE_ID_MAX_BYTES 31
+
+gboolean
+mt_scan_queue_id(MtCursor *cur, MtSpan *out)
+{
+  MtCursor try = *cur;
+  gboolean digit = FALSE;
+  MtSpan id;
+
+  if (!mt_scan_word(&try, &id) || id.len < QUEUE_ID_MIN_BYTES || id.len > QUEUE_ID_MAX_BYTES
+      || MT_SPAN_IS(id, "NOQUEUE"))
+    return FALSE;
+  for (gsize i = 0; i < id.len; i++)
+    digit |= mt_is_class(id.at[i], MT_CHAR_DIGIT);
+  if (!digit && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
+    return FALSE;
+  *cur = try;
+  *out = id;
+  return TRUE;
+}
+
+/* Mail::SpamAssassin's rules/25_spf.cf, 25_dkim.cf, 25_dmarc.cf of 3.4 and 4.0; rspamd's
+ * conf/scores.d/policies_group.conf of 1.9 to 3.8. */
+static const struct
+{
+  MtSpan name;
+  MtField field;
+  MtSpan result;
+} symbols_of_results[] = {
+#define X(name, field, result) \
+  { \
+    MT_SPAN_INIT(name), MT_F_##field, MT_SPAN_INIT(result) \
+  }
+  X("SPF_PASS", SPF, "pass"),
+  X("SPF_FAIL", SPF, "fail"),
+  X("SPF_SOFTFAIL", SPF, "softfail"),
+  X("SPF_NEUTRAL", SPF, "neutral"),
+  X("SPF_NONE", SPF, "none"),
+  X("DKIM_VALID", DKIM, "pass"),
+  X("DKIM_INVALID", DKIM, "fail"),
+  X("DMARC_PASS", DMARC, "pass"),
+  X("DMARC_REJECT", DMARC, "fail"),
+  X("DMARC_QUAR", DMARC, "fail"),
+  X("DMARC_NONE", DMARC, "fail"), /* it failed, and the policy is p=none */
+  X("R_SPF_ALLOW", SPF, "pass"),
+  X("R_SPF_FAIL", SPF, "fail"),
+  X("R_SPF_SOFTFAIL", SPF, "softfail"),
+  X("R_SPF_NEUTRAL", SPF, "neutral"),
+  X("R_SPF_NA", SPF, "none"),
+  X("R_SPF_DNSFAIL", SPF, "temperror"),
+  X("R_SPF_PERMFAIL", SPF, "permerror"),
+  X("R_DKIM_ALLOW", DKIM, "pass"),
+  X("R_DKIM_REJECT", DKIM, "fail"),
+  X("R_DKIM_TEMPFAIL", DKIM, "temperror"),
+  X("R_DKIM_PERMFAIL", DKIM, "permerror"),
+  X("R_DKIM_NA", DKIM, "none"),
+  X("DMARC_POLICY_ALLOW", DMARC, "pass"),
+  X("DMARC_POLICY_REJECT", DMARC, "fail"),
+  X("DMARC_POLICY_QUARANTINE", DMARC, "fail"),
+  X("DMARC_POLICY_SOFTFAIL", DMARC, "fail"), /* p=none */
+  X("DMARC_BAD_POLICY", DMARC, "permerror"),
+  X("DMARC_DNSFAIL", DMARC, "temperror"),
+  X("DMARC_NA", DMARC, "none"),
+#undef X
+};
+
+static void
+read_symbol(MtSpan name, MtEvent *event)
+{
+  for (guint i = 0; i < G_N_ELEMENTS(symbols_of_results); i++)
+    if (mt_span_equal(name, symbols_of_results[i].name)
+        && !mt_event_has(event, symbols_of_results[i].field))
+      mt_event_set_text(event, symbols_of_results[i].field, symbols_of_results[i].result);
+}
+
+/* Past the score and the options "{...}" of a symbol of rspamd, which may hold commas.
+ * The first option of an antivirus' symbol (lualib/lua_scanners of 1.9 to 3.8: CLAM_VIRUS,
+ * SOPHOS_VIRUS) is what it found. */
+static void
+skip_symbol(MtCursor *cur, MtSpan name, MtEvent *event)
+{
+  MtSpan score, options, virus;
+  MtCursor inside;
+
+  mt_scan_token(cur, ",{", &score);
+  if (!mt_scan_char(cur, '{'))
+    return;
+  if (!mt_scan_until(cur, '}', &options))
+    options = mt_cursor_rest(cur), cur->at = cur->end;
+  inside = mt_cursor(options);
+  if (MT_SPAN_ENDS(name, "_VIRUS") && mt_scan_token(&inside, ";", &virus))
+    mt_event_set_text(event, MT_F_VIRUS, virus);
+}
+
+void
+mt_read_symbols(MtSpan symbols, MtEvent *event)
+{
+  MtCursor cur = mt_cursor(symbols);
+  MtSpan name;
+
+  while (cur.at < cur.end)
+    {
+      name = MT_NO_SPAN;
+      mt_scan_char(&cur, ' ');
+      if (mt_scan_word(&cur, &name))
+        read_symbol(name, event);
+      skip_symbol(&cur, name, event);
+      if (cur.at < cur.end)
+        cur.at++;
+    }
+}
+
+static const MtSpan results[] = {
+  MT_SPAN_INIT("pass"),      MT_SPAN_INIT("fail"),      MT_SPAN_INIT("softfail"),
+  MT_SPAN_INIT("neutral"),   MT_SPAN_INIT("none"),      MT_SPAN_INIT("policy"),
+  MT_SPAN_INIT("permerror"), MT_SPAN_INIT("temperror"),
+};
+
+gboolean
+mt_scan_result(MtCursor *cur, MtSpan *out)
+{
+  MtCursor try = *cur;
+  MtSpan word;
+
+  if (!mt_scan_class(&try, MT_CHAR_ALNUM, &word))
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(results); i++)
+    if (mt_span_equal_nocase(word, results[i]))
+      {
+        *cur = try;
+        *out = results[i];
+        return TRUE;
+      }
+  return FALSE;
+}
+
+MtWord
+mt_word_of(const MtWordOf *words, guint n_words, MtSpan text)
+{
+  for (guint i = 0; i < n_words; i++)
+    if (mt_span_equal(text, words[i].text))
+      return words[i].word;
+  return MT_WORD_NONE;
+}
+
 MtParse
 mt_take_reason(MtCursor *cur, MtEvent *event)
 {

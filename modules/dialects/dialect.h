@@ -158,6 +158,53 @@ void mt_event_keep(MtEvent *event, MtEventKind kind, const MtField *fields);
 MtParse mt_take_reason(MtCursor *cur, MtEvent *event);
 MtParse mt_take_line(MtCursor *cur, MtEvent *event);
 
+/* ---- what filters have in common ------------------------------------------------ */
+
+/* A program and what the dialect keeps of it. */
+typedef struct
+{
+  MtSpan name;
+  gconstpointer daemon;
+} MtProgram;
+
+#define MT_PROGRAM(name, daemon) \
+  { \
+    MT_SPAN_INIT(name), daemon \
+  }
+#define MT_PROGRAMS_END \
+  { \
+    { NULL, 0 }, NULL \
+  }
+
+/* mt_claim_program: claims by name where the program is one of @programs, also with a
+ * path or a prefix in front ("/usr/sbin/amavisd"). */
+void mt_claim_program(const MtProgram *programs, MtSpan program, MtClaim *claim);
+
+/* mt_scan_word: letters, digits, '-' and '_': IDs of any mail server, words of a protocol. */
+gboolean mt_scan_word(MtCursor *cur, MtSpan *out);
+
+/* mt_scan_queue_id: the queue ID of any mail server, as milters are told it: a word of 4
+ * to 31 bytes with a digit or all in capitals. */
+gboolean mt_scan_queue_id(MtCursor *cur, MtSpan *out);
+
+/* mt_read_symbols: sets spf, dkim, dmarc and virus from the names of tests in
+ * "NAME(1.0){...},NAME", "NAME=1.0,NAME" or "NAME,NAME" (SpamAssassin, amavis, rspamd). */
+void mt_read_symbols(MtSpan symbols, MtEvent *event);
+
+/* mt_scan_result: a result of SPF, DKIM or DMARC (RFC 8601 2.7) in any case.
+ * Returns: FALSE, cursor untouched, where it is none; @out is a literal. */
+gboolean mt_scan_result(MtCursor *cur, MtSpan *out);
+
+/* A prefix or a word, and what it stands for. */
+typedef struct
+{
+  MtSpan text;
+  MtWord word;
+} MtWordOf;
+
+/* mt_word_of: the word that all of @text stands for; MT_WORD_NONE where there is none. */
+MtWord mt_word_of(const MtWordOf *words, guint n_words, MtSpan text);
+
 /* A parser remembers which program names belong to whom. */
 #define MT_PARSER_SLOTS 256
 #define MT_PARSER_NAME_BYTES 48

@@ -54,6 +54,15 @@ mt_span_find_last(MtSpan span, MtSpan needle)
     }
 }
 
+const gchar *
+mt_span_find_only(MtSpan span, MtSpan needle)
+{
+  const gchar *first = mt_span_find(span, needle);
+  MtSpan behind = first ? mt_span(first + 1, span.at + span.len - first - 1) : MT_NO_SPAN;
+
+  return first && !mt_span_find(behind, needle) ? first : NULL;
+}
+
 MtSpan
 mt_span_trim(MtSpan span)
 {
@@ -169,6 +178,33 @@ scale_by_exponent(MtCursor *cur, gint64 *us)
     *us = negative ? *us / 10 : *us * 10;
   *cur = try;
   return exponent == 0 || *us == 0;
+}
+
+gboolean
+mt_scan_real(MtCursor *cur, gdouble *out)
+{
+  MtCursor try = *cur;
+  gboolean negative = mt_scan_char(&try, '-');
+  gdouble number = 0, place = 1;
+  guint64 whole;
+
+  if (!negative)
+    mt_scan_char(&try, '+');
+  if (!mt_scan_u64(&try, &whole))
+    return FALSE;
+  *cur = try;
+  if (mt_scan_char(&try, '.'))
+    for (; try.at < try.end && mt_is_class(*try.at, MT_CHAR_DIGIT); try.at++)
+      {
+        number = number * 10 + (*try.at - '0');
+        place *= 10;
+        cur->at = try.at + 1;
+        if (place >= 1e9) /* no score has more places */
+          break;
+      }
+  number = whole + number / place;
+  *out = negative ? -number : number;
+  return TRUE;
 }
 
 gboolean

@@ -98,6 +98,11 @@ const gchar *mt_span_find(MtSpan span, MtSpan needle);
 /* mt_span_find_last: last place of @needle in @span, or NULL. */
 const gchar *mt_span_find_last(MtSpan span, MtSpan needle);
 
+/* mt_span_find_only: the place of @needle where it stands exactly once, or NULL.  For
+ * lines in which text of strangers comes before what is sought: they can add a second,
+ * but cannot take the first away. */
+const gchar *mt_span_find_only(MtSpan span, MtSpan needle);
+
 /* mt_span_trim: without the spaces and tabs at both ends. */
 MtSpan mt_span_trim(MtSpan span);
 
@@ -207,6 +212,9 @@ gboolean mt_scan_u64(MtCursor *cur, guint64 *out);
 /* mt_scan_duration: seconds with an optional fraction ("0.08", "12", "1e+03" as
  * printf's %g gives).  @out_us: microseconds; FALSE above 10^12 s. */
 gboolean mt_scan_duration(MtCursor *cur, gint64 *out_us);
+
+/* mt_scan_real: a decimal number with an optional sign and fraction ("-1.98", "12"). */
+gboolean mt_scan_real(MtCursor *cur, gdouble *out);
 
 /* mt_scan_angle: an address between '<' and '>', past both.  A quoted local
  * part (RFC 5321 Quoted-string, as Postfix 3.5+ logs) may hold a '>'; without one

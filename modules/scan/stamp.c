@@ -251,6 +251,39 @@ mt_scan_stamp_rfc3164(MtCursor *cur, MtClock *clock, MtTime *out)
   return TRUE;
 }
 
+#define CTIME_BYTES 24
+
+gboolean
+mt_scan_stamp_ctime(MtCursor *cur, MtClock *clock, MtTime *out)
+{
+  const gchar *at = cur->at;
+  guint month, tens, ones, day;
+  MtCursor time, year_digits;
+  guint64 year;
+  gint second;
+
+  if (mt_cursor_left(cur) < CTIME_BYTES || at[3] != ' ' || at[7] != ' ' || at[10] != ' '
+      || at[19] != ' ')
+    return FALSE;
+  month = month_of(at + 4);
+  tens = at[8] == ' ' ? 0 : (guint) (at[8] - '0');
+  ones = (guint) (at[9] - '0');
+  time = (MtCursor){ at + 11, cur->end };
+  second = scan_clock_time(&time);
+  year_digits = (MtCursor){ at + 20, at + CTIME_BYTES };
+  if (!month || tens > 3 || ones > 9 || second < 0 || !mt_scan_u64(&year_digits, &year)
+      || year_digits.at != year_digits.end || year < 1970)
+    return FALSE;
+  day = tens * 10 + ones;
+  if (!day || day > days_of_month(year, month))
+    return FALSE;
+  *out = mt_clock_to_utc(clock, mt_civil_to_s(year, month, day, 0, 0, 0) + second);
+  clock->reference = *out;
+  clock->has_stamp = TRUE;
+  cur->at += CTIME_BYTES;
+  return TRUE;
+}
+
 /* Z, +01:00, +0100, +01.  Returns FALSE, cursor untouched, where there is none. */
 static gboolean
 scan_zone(MtCursor *cur, gint *offset_s)

@@ -66,6 +66,10 @@ gboolean mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out);
  * writers know no later leap second. */
 gboolean mt_scan_stamp_tai64n(MtCursor *cur, MtTime *out);
 
+/* mt_scan_stamp_ctime: "Sat Nov 21 05:45:01 2026", as ctime(3) writes it; in the clock's
+ * zone.  mt_scan_stamp() does not try it: its line has a form of its own. */
+gboolean mt_scan_stamp_ctime(MtCursor *cur, MtClock *clock, MtTime *out);
+
 /* mt_time_from_civil: days and seconds of the proleptic Gregorian calendar to
  * seconds since the epoch, no zone applied. */
 gint64 mt_civil_to_s(gint year, guint month, guint day, guint hour, guint minute, guint second);

@@ -141,6 +141,16 @@ fits_delivery(const MtMessage *parent, const MtMessage *child, MtTime delivered_
          && (child->dequeued_at == MT_NO_TIME || child->dequeued_at + tolerance >= delivered_at);
 }
 
+/* As fits_delivery(); what was put into another queue comes in there afterwards. */
+static gboolean
+fits_next(const MtMessage *parent, const MtMessage *child, MtTime at)
+{
+  if (!(parent->flags & MT_MESSAGE_REQUEUED))
+    return fits_delivery(parent, child, at);
+  return child->first_at >= at - tolerance_us(parent, child)
+         && child->first_at <= at + HOP_WINDOW_US;
+}
+
 /* The youngest message of this queue ID that can be the child's parent. */
 static MtMessage *
 find_parent(const MtTrail *trail, const MtMessage *child, MtSpan queue_id)
@@ -232,7 +242,7 @@ find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue
       gboolean here = mt_span_equal(text(message, message->host), text(parent, parent->host));
 
       if (message != parent && mt_span_equal(text(message, message->queue_id), queue_id)
-          && fits_delivery(parent, message, delivered_at)
+          && fits_next(parent, message, delivered_at)
           && ((own && here) || same_message_id(parent, message))
           && (!best || message->first_at > best->first_at))
         best = message;
@@ -295,7 +305,7 @@ join_waiting(MtTrail *trail, MtMessage *message, MtPending *pending)
   if (pending->kind == MT_PENDING_PARENT)
     return fits_parent(message, waiting)
            && mt_hops_link(trail, message, waiting, waiting->parent_kind);
-  return fits_delivery(waiting, message, line.time)
+  return fits_next(waiting, message, line.time)
          && mt_hops_link(trail, waiting, message, MT_PARENT_HOP);
 }
 

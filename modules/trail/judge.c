@@ -34,6 +34,24 @@ mt_judge_state(const MtMessage *message)
   return message->flags & MT_MESSAGE_ON_HOLD ? MT_STATE_HELD : MT_STATE_QUEUED;
 }
 
+static gboolean
+is_quarantined(const MtMessage *message)
+{
+  return MT_SPAN_IS(mt_message_text(message, message->spam_action), "quarantine");
+}
+
+/* Held for a filter's sake: Postfix' hold queue is rspamd's quarantine, and MailScanner
+ * takes from it what it stores or deletes. */
+static MtOutcome
+outcome_of_held(const MtMessage *message)
+{
+  if (is_quarantined(message))
+    return MT_OUTCOME_QUARANTINED;
+  return MT_SPAN_IS(mt_message_text(message, message->spam_action), "discard")
+             ? MT_OUTCOME_DISCARDED
+             : MT_OUTCOME_QUEUED;
+}
+
 /* Still waiting when the message left the queue, or not yet tried. */
 static MtOutcome
 outcome_of_waiting(const MtMessage *message)
@@ -44,33 +62,70 @@ outcome_of_waiting(const MtMessage *message)
     return MT_OUTCOME_DISCARDED;
   if (message->flags & MT_MESSAGE_EXPIRED)
     return MT_OUTCOME_FAILED;
-  return MT_OUTCOME_QUEUED;
+  return message->flags & MT_MESSAGE_ON_HOLD ? outcome_of_held(message) : MT_OUTCOME_QUEUED;
 }
 
-/* Handed over; but Sieve may have thrown it away, or the transport be discard(8). */
+/* What a content filter answers for a message that goes no further (amavisd 2.3 to 2.13,
+ * one_response_for_all()): behind "250 2.7.0 ". */
+static MtOutcome
+outcome_of_reply(MtSpan reply)
+{
+  MtCursor cur = mt_cursor(reply);
+  MtSpan dsn;
+
+  if (!MT_SCAN(&cur, "250 ") || !mt_scan_dsn(&cur, &dsn) || !mt_scan_char(&cur, ' '))
+    return MT_OUTCOME_DELIVERED;
+  return MT_SCAN(&cur, "Ok, discarded")    ? MT_OUTCOME_DISCARDED
+         : MT_SCAN(&cur, "Ok, quarantine") ? MT_OUTCOME_QUARANTINED
+                                           : MT_OUTCOME_DELIVERED;
+}
+
+/* Handed over; but the transport may be discard(8), or a filter. */
 static MtOutcome
 outcome_of_sent(const MtMessage *message, const MtDelivery *delivery)
 {
   if (MT_SPAN_IS(mt_message_text(message, delivery->transport), "discard"))
     return MT_OUTCOME_DISCARDED;
+  return outcome_of_reply(mt_message_text(message, delivery->reply));
+}
+
+/* Kept back by a filter, or thrown away by Sieve: what that made of it; else NONE. */
+static MtOutcome
+outcome_of_kept_back(const MtDelivery *delivery)
+{
   switch (delivery->stored_action)
     {
     case MT_WORD_DISCARDED:
       return MT_OUTCOME_DISCARDED;
     case MT_WORD_REJECTED:
       return MT_OUTCOME_REJECTED;
+    case MT_WORD_QUARANTINE:
+      return MT_OUTCOME_QUARANTINED;
     default:
-      return MT_OUTCOME_DELIVERED;
+      return MT_OUTCOME_NONE;
     }
+}
+
+static MtOutcome
+outcome_of_refused(const MtMessage *message)
+{
+  if (!(message->flags & MT_MESSAGE_DISCARDED))
+    return MT_OUTCOME_REJECTED;
+  return is_quarantined(message) ? MT_OUTCOME_QUARANTINED : MT_OUTCOME_DISCARDED;
 }
 
 MtOutcome
 mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery)
 {
+  MtOutcome kept_back = outcome_of_kept_back(delivery);
+  gboolean ended = delivery->status == MT_WORD_SENT || mt_judge_state(message) == MT_STATE_REJECTED;
+
+  if (kept_back != MT_OUTCOME_NONE && ended)
+    return kept_back; /* even where the others' copies go on */
   if (delivery->flags & MT_DELIVERY_HOP)
     return MT_OUTCOME_NONE;
   if (delivery->flags & MT_DELIVERY_REFUSED)
-    return message->flags & MT_MESSAGE_DISCARDED ? MT_OUTCOME_DISCARDED : MT_OUTCOME_REJECTED;
+    return outcome_of_refused(message);
   switch (delivery->status)
     {
     case MT_WORD_SENT:

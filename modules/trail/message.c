@@ -670,6 +670,7 @@ learn_message_id(MtTrail *trail, MtMessage *message, MtSpan id)
   message->message_id = put(message, id);
   index_message_id(trail, message);
   mt_hops_identified(trail, message);
+  mt_verdict_identified(trail, message);
   for (guint i = 0; i < message->n_deliveries; i++)
     if (message->deliveries[i].status == MT_WORD_SENT)
       mt_mailbox_delivered(trail, message, &message->deliveries[i]);
@@ -720,6 +721,7 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID),
                  mt_event_word(event, MT_F_KIND) == MT_WORD_BOUNCE ? MT_PARENT_BOUNCE
                                                                    : MT_PARENT_HOP);
+  mt_verdict_enveloped(trail, message);
   mt_hops_root_changed(trail, message);
 }
 
@@ -748,6 +750,22 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   take_envelope(trail, message, event);
   if (first) /* rows of deliveries hold sender and size too */
     touch_deliveries(trail, message);
+  mt_verdict_enveloped(trail, message);
+}
+
+/* A filter has said what becomes of this recipient, before there was an attempt. */
+static MtDelivery *
+find_judged(MtMessage *message, MtSpan recipient)
+{
+  for (guint i = 0; i < message->n_deliveries; i++)
+    {
+      MtDelivery *delivery = &message->deliveries[i];
+
+      if (!delivery->attempts && delivery->stored_action && !delivery->orig_recipient
+          && mt_span_equal_nocase(mt_message_text(message, delivery->recipient), recipient))
+        return delivery;
+    }
+  return NULL;
 }
 
 static gboolean
@@ -798,6 +816,8 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
   delivery = find_forerunner(message, recipient, orig_recipient);
   if (delivery && delivery->orig_recipient)
     return delivery;
+  if (!delivery)
+    delivery = find_judged(message, recipient);
   if (message->n_deliveries == 1 && message->deliveries[0].flags & MT_DELIVERY_PLACEHOLDER)
     delivery = &message->deliveries[0];
   else if (!delivery)
@@ -926,7 +946,7 @@ fold_dequeue(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEve
 }
 
 static void
-fold_hold(MtMessage *message, const MtLine *line, gboolean on)
+fold_hold(MtTrail *trail, MtMessage *message, const MtLine *line, gboolean on)
 {
   if (line->time < message->hold_at)
     return;
@@ -935,14 +955,17 @@ fold_hold(MtMessage *message, const MtLine *line, gboolean on)
     message->flags |= MT_MESSAGE_ON_HOLD;
   else
     message->flags &= ~MT_MESSAGE_ON_HOLD;
+  touch_deliveries(trail, message);
 }
 
 static void
-fold_requeue(MtTrail *trail, const MtLine *line, MtMessage *message)
+fold_requeue(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   message->flags |= MT_MESSAGE_REQUEUED | MT_MESSAGE_DEQUEUED;
   message->dequeued_at = line->time;
   touch_deliveries(trail, message);
+  if (mt_event_has(event, MT_F_NEXT_QUEUE_ID))
+    mt_hops_on(trail, message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
 }
 
 /* A delay warning or a receipt is no mail of the sender's: bounce all the same, as
@@ -1041,7 +1064,7 @@ fold_reject(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   switch (action)
     {
     case MT_WORD_HOLD:
-      fold_hold(message, line, TRUE);
+      fold_hold(trail, message, line, TRUE);
       return;
     case MT_WORD_DISCARD:
       message->flags |= MT_MESSAGE_DISCARDED;
@@ -1087,22 +1110,6 @@ fold_notice(MtTrail *trail, MtMessage *message, const MtEvent *event)
 }
 
 static void
-fold_verdict(MtTrail *trail, MtMessage *message, const MtEvent *event)
-{
-  if (mt_event_has(event, MT_F_ACTION))
-    message->spam_action
-      = put(message, mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_ACTION))));
-  if (mt_event_has(event, MT_F_SCORE))
-    message->spam_score = event->value[MT_F_SCORE].real;
-  keep_text(message, &message->virus, event, MT_F_VIRUS);
-  keep_text(message, &message->spf, event, MT_F_SPF);
-  keep_text(message, &message->dkim, event, MT_F_DKIM);
-  keep_text(message, &message->dmarc, event, MT_F_DMARC);
-  if (mt_event_has(event, MT_F_NEXT_QUEUE_ID))
-    mt_hops_on(trail, message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
-}
-
-static void
 fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   switch (event->kind)
@@ -1124,10 +1131,10 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
       return;
     case MT_EVENT_HOLD:
     case MT_EVENT_RELEASE:
-      fold_hold(message, line, event->kind == MT_EVENT_HOLD);
+      fold_hold(trail, message, line, event->kind == MT_EVENT_HOLD);
       return;
     case MT_EVENT_REQUEUE:
-      fold_requeue(trail, line, message);
+      fold_requeue(trail, line, message, event);
       return;
     case MT_EVENT_NOTIFICATION:
       fold_notification(trail, line, message, event);
@@ -1136,7 +1143,7 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
       fold_reject(trail, line, message, event);
       return;
     case MT_EVENT_VERDICT:
-      fold_verdict(trail, message, event);
+      mt_verdict_fold(trail, message, event);
       return;
     case MT_EVENT_HEADER:
       keep_text(message, &message->subject, event, MT_F_SUBJECT);

@@ -333,6 +333,19 @@ void mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event);
 /* mt_mailbox_delivered: a delivery names a session; somebody may have waited for it. */
 void mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery);
 
+/* ---- verdict.c: what filters say of a message ------------------------------------ */
+
+/* mt_verdict_fold: a verdict on this message. */
+void mt_verdict_fold(MtTrail *trail, MtMessage *message, const MtEvent *event);
+
+/* mt_verdict_push: a verdict that names no queue ID. */
+void mt_verdict_push(MtTrail *trail, const MtLine *line, const MtEvent *event);
+
+/* mt_verdict_identified, mt_verdict_enveloped: a message has got its Message-ID, its client
+ * and sender; a verdict may have waited for it. */
+void mt_verdict_identified(MtTrail *trail, MtMessage *message);
+void mt_verdict_enveloped(MtTrail *trail, MtMessage *message);
+
 /* ---- access.c ----------------------------------------------------------------- */
 
 void mt_access_push_login(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);

@@ -372,6 +372,7 @@ typedef enum
   MT_PENDING_QUEUED_BY,  /* a message, by the process that queued it */
   MT_PENDING_NAMED,      /* a message that its delivery calls by a part of its name */
   MT_PENDING_ENVELOPE,   /* a message that its delivery names by its envelope alone */
+  MT_PENDING_VERDICT,    /* a filter judged a message that is not known yet */
 } MtPendingKind;
 
 typedef struct

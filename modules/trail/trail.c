@@ -202,7 +202,7 @@ push_verdict_incidents(MtTrail *trail, const MtLine *line, const MtEvent *event)
     { MT_F_DMARC, MT_INCIDENT_DMARC_FAIL },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS(checks); i++)
+  for (guint i = 0; i < G_N_ELEMENTS(checks) && !event->part; i++)
     if (is_failure_word(mt_event_text(event, checks[i].field)))
       add_incident(trail, checks[i].kind, line, event);
 }
@@ -288,6 +288,8 @@ push_others(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fa
       push_mailbox(trail, line, event);
       return;
     case MT_EVENT_VERDICT:
+      if (!mt_event_text(event, MT_F_QUEUE_ID).len)
+        mt_verdict_push(trail, line, event);
       push_verdict_incidents(trail, line, event);
       return;
     case MT_EVENT_NOTIFICATION:

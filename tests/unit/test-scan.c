@@ -230,6 +230,42 @@ test_source_is_address_or_64(void)
   g_assert_true(mt_ip_equal(&ip, &want));
 }
 
+static void
+test_reals(void)
+{
+  static const struct
+  {
+    const gchar *text;
+    gdouble number;
+    gsize used;
+  } cases[] = {
+    { "-1.98,", -1.98, 5 }, { "12", 12, 2 },    { "+3.5.1", 3.5, 4 },
+    { "7. x", 7, 1 },       { "-0.5", -.5, 4 }, { "-", 0, 0 },
+    { "x", 0, 0 },          { "", 0, 0 },       { "1.12345678901234567890", 1.123456789, 11 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
+    {
+      MtCursor cur = mt_cursor(span(cases[i].text));
+      gdouble number = 0;
+
+      g_assert_cmpint(mt_scan_real(&cur, &number), ==, cases[i].used > 0);
+      g_assert_cmpfloat_with_epsilon(number, cases[i].number, 1e-9);
+      g_assert_cmpint(cur.at - cases[i].text, ==, cases[i].used);
+    }
+}
+
+static void
+test_find_only(void)
+{
+  MtSpan text = span("a, b=1, c=2, b=3");
+
+  g_assert_true(mt_span_find_only(text, MT_SPAN(", c=")) == text.at + 6);
+  g_assert_null(mt_span_find_only(text, MT_SPAN(", b=")));
+  g_assert_null(mt_span_find_only(text, MT_SPAN(", d=")));
+  g_assert_null(mt_span_find_only(MT_NO_SPAN, MT_SPAN("x")));
+}
+
 /* ---- stamps ------------------------------------------------------------------ */
 
 static MtTime
@@ -242,6 +278,28 @@ at(const gchar *iso)
   mt_clock_init(&clock, NULL, 0, 0);
   g_assert_true(mt_scan_stamp_iso(&cur, &clock, &time));
   return time;
+}
+
+static void
+test_ctime_stamps(void)
+{
+  static const gchar *const bad[] = { "Sat Nov 31 05:45:01 2026", "Sat Nov 21 25:45:01 2026",
+                                      "Sat Nox 21 05:45:01 2026", "Sat Nov 21 05:45:01 202",
+                                      "Sat Nov 21 05:45:01 20x6", "Sat Nov  0 05:45:01 2026" };
+  MtCursor cur = mt_cursor(span("Sat Nov  7 05:45:01 2026 -> x"));
+  MtClock clock;
+  MtTime time;
+
+  mt_clock_init(&clock, NULL, 0, 0);
+  g_assert_true(mt_scan_stamp_ctime(&cur, &clock, &time));
+  g_assert_cmpint(time, ==, at("2026-11-07T05:45:01Z"));
+  g_assert_true(MT_SPAN_IS(mt_cursor_rest(&cur), " -> x"));
+  for (guint i = 0; i < G_N_ELEMENTS(bad); i++)
+    {
+      cur = mt_cursor(span(bad[i]));
+      g_assert_false(mt_scan_stamp_ctime(&cur, &clock, &time));
+      g_assert_true(cur.at == bad[i]);
+    }
 }
 
 static void
@@ -499,6 +557,9 @@ main(int argc, char **argv)
   g_test_add_func("/scan/ip/networks", test_networks);
   g_test_add_func("/scan/ip/source", test_source_is_address_or_64);
   g_test_add_func("/scan/stamp/iso", test_iso_stamps);
+  g_test_add_func("/scan/stamp/ctime", test_ctime_stamps);
+  g_test_add_func("/scan/span/find-only", test_find_only);
+  g_test_add_func("/scan/real", test_reals);
   g_test_add_func("/scan/stamp/year-is-inferred", test_year_is_inferred);
   g_test_add_func("/scan/stamp/year-rolls-over", test_year_rolls_over);
   g_test_add_func("/scan/stamp/tai64n", test_tai64n);
