@@ -5,8 +5,9 @@
  */
 #include "store/private.h"
 
-/* Free pages given back to the file system in one step; as many may stay. */
+/* Free pages given back to the file system in one step; and how many may stay. */
 #define VACUUM_PAGES 1000
+#define FREE_PAGES_KEPT 250
 
 /* Rows of tables that are there once, deleted in one step. */
 #define STEP_ROWS 5000
@@ -161,7 +162,7 @@ drop_rows(const Roll *roll, gboolean *done)
 static gboolean
 give_back(const Roll *roll, gboolean *done)
 {
-  *done = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0) > VACUUM_PAGES;
+  *done = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0) > FREE_PAGES_KEPT;
   return !*done || mt_sql_execf(roll->store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES);
 }
 
