@@ -9,7 +9,7 @@ static const CliFilter filters[] = {
   { "status", "status=?", "sent, deferred, bounced, expired" },
   { "outcome", "outcome=?", "delivered, queued, failed, rejected, quarantined, discarded" },
   { "queue-id", "(queue_id=? OR first_queue_id=?)", "queue ID" },
-  { "message-id", "message_id=?", "Message-ID, with its angle brackets" },
+  { "message-id", "queue_id IN (SELECT queue_id FROM messages WHERE message_id=?)", "Message-ID, with its angle brackets" },
   { "ip", "client_ip=?", "client address" },
   { NULL, NULL, NULL },
 };

@@ -227,6 +227,9 @@ mt_schema_drop_some(sqlite3 *db, gboolean *done)
   "CASE WHEN instr(" address ", char(64)) THEN lower(substr(" address ", instr(" address \
   ", char(64))+1)) END"
 
+/* Arms of other affinities than the first keep SQLite from merging them in their order. */
+#define NO_TEXT "CAST(NULL AS TEXT)"
+
 /* One arm of a view, "{list column}" standing for a word. */
 typedef struct
 {
@@ -286,12 +289,14 @@ static const View views[] = {
   { "mail_not_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome>1" },
   { "mail_not_sent",
     MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
-    "SELECT NULL, 1, " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text, NULL, NULL, NULL, NULL,"
-    " 'rejected', j.reason, {reason j.class}, 'out', NULL, NULL, NULL, NULL, j.message_id,"
-    " j.client_ip, j.country, " NAME("j.auth_user") ", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL,"
-    " NULL, NULL, NULL, " NAME("j.host") " FROM reject_@ j JOIN name_@ s ON s.id=j.sender"
+    "SELECT CAST(NULL AS INT), CAST(1 AS INT), " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text,"
+    " " NO_TEXT ", CAST(NULL AS INT), NULL, " NO_TEXT ", CAST('rejected' AS TEXT), j.reason,"
+    " {reason j.class}, CAST('out' AS TEXT), " NO_TEXT ", CAST(NULL AS INT), " NO_TEXT ", " NO_TEXT ","
+    " coalesce(j.message_id, NULL), j.client_ip, j.country, " NAME("j.auth_user") ", CAST(0 AS INT),"
+    " " NO_TEXT ", " NO_TEXT ", 0, " NO_TEXT ", NULL, NULL, NULL, NULL, NULL, NULL,"
+    " " NAME("j.host") " FROM reject_@ j JOIN name_@ s ON s.id=j.sender"
     " JOIN name_@ r ON r.id=j.recipient WHERE j.auth_user<>0 AND j.queue_id IS NULL" },
-  { "mail_quarantined", MAIL_COLUMNS MAIL_FROM " AND d.outcome=5" },
+  { "mail_quarantined", MAIL_COLUMNS MAIL_FROM " AND d.outcome>1 AND d.outcome=5" },
   { "mail_rejected",
     "SELECT " TIME("j.ts") " AS time, j.ts AS ts, s.text AS sender, r.text AS recipient,"
     " j.client_ip AS client_ip, " NAME("j.client_name") " AS client_name, j.country AS country,"
@@ -302,7 +307,7 @@ static const View views[] = {
     " FROM reject_@ j JOIN name_@ s ON s.id=j.sender JOIN name_@ r ON r.id=j.recipient" },
   { "mail_queue",
     MAIL_COLUMNS ", CASE WHEN d.after IS NOT NULL THEN " TIME("(d.ts+d.after)") " END"
-    " AS last_attempt" MAIL_FROM " AND d.outcome=2" },
+    " AS last_attempt" MAIL_FROM " AND d.outcome>1 AND d.outcome=2" },
   { "connections",
     "SELECT strftime('%Y-%m-%d', c.day*86400, 'unixepoch') AS day, c.ip AS ip,"
     " " NAME("c.name") " AS name, c.country AS country, c.connections AS connections,"
