@@ -74,7 +74,7 @@ static const gchar segment_indexes[]
     "CREATE INDEX message_@_message_id ON message_@(message_id);"
     "CREATE INDEX message_@_parent ON message_@(parent) WHERE parent IS NOT NULL;"
     "CREATE INDEX delivery_@_message ON delivery_@(message);"
-    "CREATE INDEX delivery_@_ts ON delivery_@(ts) WHERE outcome<>0;"
+    "CREATE INDEX delivery_@_ts ON delivery_@(ts);"
     "CREATE INDEX delivery_@_sender ON delivery_@(sender, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_recipient ON delivery_@(recipient, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_outcome ON delivery_@(outcome, ts) WHERE outcome>1;"
@@ -127,6 +127,36 @@ mt_schema_create(sqlite3 *db)
   return mt_sql_exec(db, once)
          && mt_sql_execf(db, "PRAGMA application_id=%d; PRAGMA user_version=%d",
                          MT_SCHEMA_APPLICATION_ID, MT_SCHEMA_VERSION);
+}
+
+/* migrations[N] brings a store of version N to N+1, its segments, too.  A version that was
+ * released is kept as tests/store/schema-N.db.gz. */
+typedef gboolean (*Migration)(sqlite3 *db);
+
+static const Migration migrations[MT_SCHEMA_VERSION] = { NULL };
+
+gboolean
+mt_schema_migrate(sqlite3 *db, gint from)
+{
+  gboolean ok = TRUE;
+
+  for (gint version = from; version < MT_SCHEMA_VERSION && ok; version++)
+    ok = migrations[version] && migrations[version](db);
+  return ok && mt_sql_execf(db, "PRAGMA user_version=%d", MT_SCHEMA_VERSION);
+}
+
+gboolean
+mt_schema_drop_views(sqlite3 *db)
+{
+  gchar *name;
+  gboolean ok = TRUE;
+
+  while (ok && (name = mt_sql_text(db, "SELECT name FROM sqlite_schema WHERE type='view'")))
+    {
+      ok = mt_sql_execf(db, "DROP VIEW %s", name);
+      g_free(name);
+    }
+  return ok;
 }
 
 gboolean
@@ -284,7 +314,7 @@ static const View views[] = {
     " " NAME("d.relay_name") " AS relay_name, d.relay_ip AS relay_ip,"
     " " NAME("d.transport") " AS transport, d.delay/1e6 AS delay, d.reply AS reply,"
     " {reason d.reason} AS reason_class, d.attempts AS attempts,"
-    " " NAME("d.mailbox") " AS mailbox FROM delivery_@ d WHERE d.attempts>0" },
+    " " NAME("d.mailbox") " AS mailbox, d.ts AS mail_ts FROM delivery_@ d WHERE d.attempts>0" },
   { "mail", MAIL_COLUMNS MAIL_FROM },
   { "mail_not_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome>1" },
   { "mail_not_sent",

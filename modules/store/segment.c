@@ -295,6 +295,12 @@ mt_segments_for_day(MtSegments *segments, gint32 day)
 }
 
 gboolean
+mt_segments_renew_views(MtSegments *segments)
+{
+  return mt_schema_drop_views(segments->db) && make_views(segments);
+}
+
+gboolean
 mt_segments_build_indexes(MtSegments *segments)
 {
   for (guint i = 0; i < segments->all->len; i++)

@@ -136,7 +136,7 @@ open_database(MtStore *store, GError **error)
 }
 
 static gboolean
-check_schema(MtStore *store, gboolean *empty, GError **error)
+check_schema(MtStore *store, gboolean *empty, gint *version_found, GError **error)
 {
   gint64 version, id, tables;
 
@@ -145,6 +145,7 @@ check_schema(MtStore *store, gboolean *empty, GError **error)
       || (id = mt_sql_integer(store->db, "PRAGMA application_id", -1)) < 0
       || (tables = mt_sql_integer(store->db, "SELECT count(*) FROM sqlite_schema", -1)) < 0)
     return mt_sql_fail(store->db, store->path, "reading the schema", error);
+  *version_found = version;
   *empty = version == 0 && id == 0 && tables == 0;
   if (*empty)
     return TRUE;
@@ -209,6 +210,20 @@ create(MtStore *store)
          && mt_sql_exec(store->db, "COMMIT");
 }
 
+/* In one transaction: who is killed finds the older store. */
+static gboolean
+migrate(MtStore *store, gint version)
+{
+  gboolean ok;
+
+  mt_segments_init(&store->segments, store->db, &store->key);
+  ok = mt_sql_exec(store->db, "BEGIN IMMEDIATE") && mt_schema_migrate(store->db, version)
+       && mt_segments_load(&store->segments) && mt_segments_renew_views(&store->segments)
+       && mt_sql_exec(store->db, "COMMIT");
+  mt_segments_clear(&store->segments);
+  return ok;
+}
+
 static gint32
 span_of(const MtStoreSettings *settings)
 {
@@ -245,8 +260,9 @@ static gboolean
 open_all(MtStore *store, GError **error)
 {
   gboolean empty;
+  gint version;
 
-  if (!open_database(store, error) || !check_schema(store, &empty, error))
+  if (!open_database(store, error) || !check_schema(store, &empty, &version, error))
     return FALSE;
   store->segments.span_days = span_of(store->settings);
   if (empty)
@@ -258,6 +274,12 @@ open_all(MtStore *store, GError **error)
           return FALSE;
         }
       mt_segments_clear(&store->segments);
+    }
+  else if (version < MT_SCHEMA_VERSION && !migrate(store, version))
+    {
+      mt_sql_fail(store->db, store->path, "bringing the store up to this version", error);
+      mt_sql_exec(store->db, "ROLLBACK");
+      return FALSE;
     }
   if (!read_key(store) || !mt_schema_put_words(store->db))
     return mt_sql_fail(store->db, store->path, "reading the store's key", error);
