@@ -368,6 +368,14 @@ open_or_set_aside(MtStore *store, GError **error)
       g_propagate_error(error, first);
       return FALSE;
     }
+  if (!store->is_ours)
+    {
+      g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN,
+                  "%s: is no store, or a damaged one; name another file, or move this one away",
+                  store->path);
+      g_clear_error(&first);
+      return FALSE;
+    }
   ok = set_aside(store, first->message, error) && make_file(store->settings, store->path, error)
        && open_all(store, error);
   g_clear_error(&first);
@@ -462,6 +470,17 @@ mt_store_set_now(MtStore *store, MtTime now)
   store->segments.last_possible_day = store->today + FUTURE_DAYS;
 }
 
+/* Beside a store there is its lock file: what has none may be anybody's, and is not moved. */
+static gboolean
+has_lock_file(const gchar *path)
+{
+  gchar *name = g_strconcat(path, "-lock", NULL);
+  gboolean has = g_file_test(name, G_FILE_TEST_EXISTS);
+
+  g_free(name);
+  return has;
+}
+
 MtStore *
 mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error)
 {
@@ -473,14 +492,20 @@ mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error)
   store->rolled = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   mt_store_set_now(store, now);
   store->path = g_strdup(settings->path);
+  store->is_ours = has_lock_file(store->path);
   mt_lease_init(&store->lease, store->path, settings->mode ? settings->mode : 0640, settings->uid,
                 settings->gid);
   ok = mt_lease_take(&store->lease, TURN_TIMEOUT_MS, error) && open_or_set_aside(store, error);
   mt_lease_give(&store->lease);
-  if (ok)
-    return store;
-  mt_store_close(store);
-  return NULL;
+  if (!ok)
+    {
+      if (!store->is_ours)
+        g_unlink(store->lease.path);
+      mt_store_close(store);
+      return NULL;
+    }
+  store->is_ours = TRUE;
+  return store;
 }
 
 void

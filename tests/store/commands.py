@@ -180,7 +180,7 @@ def readers(work):
 
 
 def schema(work):
-    """A store of each version kept is read and written; a newer one, and another program's, are refused."""
+    """A store of each version kept is read and written; a newer one, and another program's or none, are refused."""
     wrong = ""
     for kept in sorted(glob.glob(f"{top}/tests/store/schema-*.db.gz")):
         store = f"{work}/{os.path.basename(kept)[:-3]}"
@@ -202,6 +202,11 @@ def schema(work):
     db.execute("CREATE TABLE x(y)")
     db.close()
     wrong = wrong or ("" if "another program" in load(f"{work}/other.db", log) else "another program's file is taken")
+    foreign = f"{work}/passwd"
+    with open(foreign, "w") as f:
+        f.write("root:x:0:0:root:/root:/bin/bash\n" * 100)
+    for _ in range(2):
+        wrong = wrong or ("" if "is no store" in load(foreign, log) and os.path.getsize(foreign) == 3200 else "a file that is no store is taken")
     tap.report(schema.__doc__, wrong)
 
 
