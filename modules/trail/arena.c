@@ -25,11 +25,18 @@ mt_arena_put(MtArena *arena, MtSpan text)
 {
   guint16 len = MIN(text.len, MT_TEXT_MAX_BYTES);
   guint32 at = MAX(arena->used, 1); /* 0 means none */
+  gboolean is_own;
+  gsize offset;
 
   if (!text.at)
     return 0;
+  /* A text of the arena itself moves with it. */
+  offset = arena->bytes ? (guintptr) text.at - (guintptr) arena->bytes : G_MAXSIZE;
+  is_own = offset < arena->size;
   if (at + sizeof len + len > arena->size)
     grow(arena, at + sizeof len + len);
+  if (is_own)
+    text.at = arena->bytes + offset;
   memcpy(arena->bytes + at, &len, sizeof len);
   memcpy(arena->bytes + at + sizeof len, text.at, len);
   arena->used = at + sizeof len + len;
