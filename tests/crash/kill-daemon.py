@@ -3,9 +3,10 @@
 
 file() reads a growing mailflow log with flow control; SIGKILL comes at random moments, with several batch-lines(), and with a
 second destination on the path that stalls. CRASH_KILLS says how many kills in all, CRASH_SEED which."""
-import os, random, threading, time
+import os, random, sys, threading, time
 
-import bed
+sys.dont_write_bytecode = True  # nothing goes into the source tree
+import bed  # noqa: E402
 
 KILLS = int(os.environ.get("CRASH_KILLS", "6"))
 STALLED = dict(paths="destination(stalled);", window=2000, fetch=200)

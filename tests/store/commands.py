@@ -3,6 +3,7 @@
 import bz2, glob, gzip, json, lzma, os, shutil, sqlite3, subprocess, sys, tempfile
 
 top = os.environ.get("top_srcdir") or os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+sys.dont_write_bytecode = True  # nothing goes into the source tree
 sys.path.insert(0, os.path.join(top, "tests/crash"))
 import bed  # noqa: E402
 
@@ -49,12 +50,15 @@ def again(work):
     with open(part, "wb") as f:
         f.write(data[:data.index(b"\n", len(data) // 2) + 1])
     wrong = wrong or load(store, part) or load(store, log) or bed.differences(store, whole)
+    if "without libarchive" in load(f"{work}/probe.db", files[0]):
+        files = []
     for name in files:
         wrong = wrong or load(store, name) or bed.differences(store, whole)
     wrong = wrong or load(store, "-", input=data.decode()) or bed.differences(store, whole)
     tap.report(again.__doc__, wrong)
     first = f"{work}/compressed.db"
-    tap.report("A compressed log into an empty store.", load(first, files[0]) or bed.differences(first, whole))
+    tap.report("A compressed log into an empty store." + ("" if files else " # SKIP built without libarchive"),
+               files and (load(first, files[0]) or bed.differences(first, whole)))
 
 
 class Rsyslog:
