@@ -61,6 +61,20 @@ def again(work):
                files and (load(first, files[0]) or bed.differences(first, whole)))
 
 
+def twins(work):
+    """A log that really has every line twice is counted twice, of a hundred hosts in one minute too."""
+    store, once, twice = f"{work}/twins.db", f"{work}/once.log", f"{work}/twice.log"
+    lines = [f"Nov 20 10:00:{i % 60:02d} mx{host} postfix/smtpd[11]: NOQUEUE: reject: RCPT from unknown[192.0.2.{host}]: 554 5.7.1 "
+             f"<a@example.com>: Relay access denied; from=<b{i}@example.org> to=<a@example.com> proto=ESMTP helo=<x>\n"
+             for i in range(3) for host in range(100)]
+    for path, text in ((once, lines), (twice, lines + lines)):
+        with open(path, "w") as f:
+            f.writelines(text)
+    wrong = load(store, once) or ("" if count(store, "mail_rejected") == 300 else "not once each")
+    wrong = wrong or load(store, twice) or ("" if count(store, "mail_rejected") == 600 else f"{count(store, 'mail_rejected')} of 600")
+    tap.report(twins.__doc__, wrong or load(store, twice) or ("" if count(store, "mail_rejected") == 600 else "three times"))
+
+
 class Rsyslog:
     """mailtrail-rsyslog as omprog talks to it."""
 
@@ -261,7 +275,7 @@ def unwritable(work):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="mailtrail-commands.") as work:
-        for test in (again, live, writers, forget, readers, schema, commands, unwritable):
+        for test in (again, twins, live, writers, forget, readers, schema, commands, unwritable):
             test(work)
     tap.finish()
 
