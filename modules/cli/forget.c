@@ -17,11 +17,12 @@ cli_run_forget(int argc, char **argv)
   guint64 found = 0;
   MtEngine *engine;
 
-  if (!cli_parse_options(&argc, &argv, "ADDRESS - erases a person's records",
-                         "Takes the address out of every record, raw line and alert, out of the log and free "
-                         "pages of the store and of what was set aside of it. Counts stay. Later lines and "
-                         "imports do not bring it back.",
-                         entries, &status))
+  if (!cli_parse_options(
+          &argc, &argv, "ADDRESS - erases a person's records",
+          "Takes the address out of every record, raw line and alert, out of the log and free "
+          "pages of the store and of what was set aside of it. Counts stay. Later lines and "
+          "imports do not bring it back.",
+          entries, &status))
     return status;
   if (argc != 2 || !*argv[1])
     status = cli_usage("forget", "wants one address");

@@ -38,10 +38,11 @@ free_line(gpointer data)
 static GPtrArray *
 read_lines(MtQuery *query, GError **error)
 {
-  MtRows *rows = mt_query_run(query,
-                              "SELECT line, time, host, program, text, queue_id, message_id, session"
-                              " FROM log_tail ORDER BY line",
-                              NULL, error);
+  MtRows *rows =
+      mt_query_run(query,
+                   "SELECT line, time, host, program, text, queue_id, message_id, session"
+                   " FROM log_tail ORDER BY line",
+                   NULL, error);
   GPtrArray *lines = g_ptr_array_new_with_free_func(free_line);
 
   while (rows && mt_rows_next(rows, error))
@@ -99,13 +100,14 @@ relate(GPtrArray *lines, GHashTable *ids)
     }
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ----------------------------------------------------------------------------------
+ */
 
 static void
 print_json(const Line *line)
 {
-  static const gchar *const names[]
-    = { "line", "time", "host", "program", "text", "queue_id", "message_id", "session" };
+  static const gchar *const names[] = { "line", "time",     "host",       "program",
+                                        "text", "queue_id", "message_id", "session" };
   GString *json = g_string_new(NULL);
 
   for (guint i = 0; i < COLUMNS; i++)
@@ -189,7 +191,8 @@ cli_print_related(MtQuery *query, GHashTable *ids, CliForm form, GError **error)
   return printed;
 }
 
-/* ---- the command ---------------------------------------------------------------------------------- */
+/* ---- the command
+ * ---------------------------------------------------------------------------------- */
 
 static gboolean
 has_words(const Line *line, gchar **words)
@@ -254,9 +257,10 @@ cli_run_lines(int argc, char **argv)
   GError *error = NULL;
   MtQuery *query;
 
-  if (!cli_parse_options(&argc, &argv, "--text WORDS - raw lines, oldest first",
-                         "The last lines are kept verbatim: raw-lines() of the destination says how many.",
-                         entries, &status))
+  if (!cli_parse_options(
+          &argc, &argv, "--text WORDS - raw lines, oldest first",
+          "The last lines are kept verbatim: raw-lines() of the destination says how many.",
+          entries, &status))
     return status;
   if (argc > 1 || !text || !*text)
     status = cli_usage("lines", "wants --text WORDS");

@@ -374,12 +374,13 @@ print_page(MtQuery *query, const CliList *list, const Options *options, gchar **
   gint status = CLI_USAGE;
   MtRows *rows;
 
-  g_string_printf(sql, "SELECT %s FROM %s%s", shown, list->view, where->where->str);
+  /* All columns inside: SQLite merges a view's arms in order only by a column that is selected. */
+  g_string_printf(sql, "SELECT %s FROM (SELECT * FROM %s%s", shown, list->view, where->where->str);
   if (order_by(list, columns, options->sort ? options->sort : list->sort, sql, &status))
     {
       guint count = 0;
 
-      g_string_append_printf(sql, " LIMIT %d OFFSET %d", options->limit, options->offset);
+      g_string_append_printf(sql, " LIMIT %d OFFSET %d)", options->limit, options->offset);
       rows = mt_query_run(query, sql->str, (const gchar *const *) where->params->pdata, &error);
       if (rows)
         count = cli_print_rows(rows, form_of(options), TRUE, &error);

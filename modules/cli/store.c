@@ -42,7 +42,7 @@ print_problems(MtQuery *query, GError **error)
 
       if (mt_span_equal(text, MT_SPAN("ok")))
         continue;
-      printf("%.*s\n", (gint) text.len, text.at);
+      printf("%.*s\n", (gint)text.len, text.at);
       problems++;
     }
   mt_rows_free(rows);
@@ -76,12 +76,14 @@ check(Store *store)
 
 /* ---- stats ----------------------------------------------------------------------------------- */
 
-static const gchar stats_sql[]
-  = "SELECT 'schema' AS name, (SELECT user_version FROM pragma_user_version) AS value"
+static const gchar stats_sql[] =
+    "SELECT 'schema' AS name, (SELECT user_version FROM pragma_user_version) AS value"
     " UNION ALL SELECT 'bytes', page_count*page_size FROM pragma_page_count, pragma_page_size"
-    " UNION ALL SELECT 'free_bytes', freelist_count*page_size FROM pragma_freelist_count, pragma_page_size"
+    " UNION ALL SELECT 'free_bytes', freelist_count*page_size FROM pragma_freelist_count, "
+    "pragma_page_size"
     " UNION ALL SELECT 'segments', count(*) FROM segment WHERE NOT detached"
-    " UNION ALL SELECT 'first_day', strftime('%Y-%m-%d', min(first_day)*86400, 'unixepoch') FROM segment"
+    " UNION ALL SELECT 'first_day', strftime('%Y-%m-%d', min(first_day)*86400, 'unixepoch') FROM "
+    "segment"
     " WHERE NOT detached"
     " UNION ALL SELECT 'messages', count(*) FROM messages"
     " UNION ALL SELECT 'deliveries', count(*) FROM deliveries"
@@ -109,14 +111,15 @@ stats(Store *store)
   if (!error && g_stat(log, &info) == 0)
     printf(store->json ? "{\"name\":\"log_bytes\",\"value\":%" G_GINT64_FORMAT "}\n"
                        : "log_bytes  %" G_GINT64_FORMAT "\n",
-           (gint64) info.st_size);
+           (gint64)info.st_size);
   mt_rows_free(rows);
   mt_query_close(query);
   g_free(log);
   return error ? cli_fail(&error) : CLI_FINE;
 }
 
-/* ---- prune ------------------------------------------------------------------------------------ */
+/* ---- prune ------------------------------------------------------------------------------------
+ */
 
 static gint
 prune(Store *store)
@@ -139,7 +142,8 @@ prune(Store *store)
   return error ? cli_fail(&error) : CLI_FINE;
 }
 
-/* ---- backup ------------------------------------------------------------------------------------- */
+/* ---- backup -------------------------------------------------------------------------------------
+ */
 
 static gint
 backup(Store *store, const gchar *to)
@@ -171,7 +175,8 @@ backup(Store *store, const gchar *to)
   return CLI_FINE;
 }
 
-/* ---- together ------------------------------------------------------------------------------------ */
+/* ---- together
+ * ------------------------------------------------------------------------------------ */
 
 static gint
 run(Store *store, int argc, char **argv)
@@ -197,16 +202,18 @@ cli_run_store(int argc, char **argv)
   const GOptionEntry entries[] = {
     { "database", 'd', 0, G_OPTION_ARG_FILENAME, &database, "the store", "FILE" },
     { "retention", 0, 0, G_OPTION_ARG_STRING, &retention, "prune: older records go", "DAYS" },
-    { "max-size", 0, 0, G_OPTION_ARG_STRING, &max_size, "prune: oldest records go beyond", "BYTES" },
+    { "max-size", 0, 0, G_OPTION_ARG_STRING, &max_size, "prune: oldest records go beyond",
+      "BYTES" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &store.json, "stats: one object a line", NULL },
     { NULL },
   };
   gint status = CLI_FINE;
 
-  if (cli_parse_options(&argc, &argv, "check|stats|prune|backup FILE - the store itself",
-                        "check: is it whole. stats: sizes, counts, counters. prune: retention, now. "
-                        "backup: a consistent copy while it is in use.",
-                        entries, &status))
+  if (cli_parse_options(
+          &argc, &argv, "check|stats|prune|backup FILE - the store itself",
+          "check: is it whole. stats: sizes, counts, counters. prune: retention, now. "
+          "backup: a consistent copy while it is in use.",
+          entries, &status))
     {
       const struct
       {

@@ -27,7 +27,8 @@ static const Section sections[] = {
     " WHERE ts>=CAST(?3 AS INTEGER) AND ts<CAST(?4 AS INTEGER) AND ?5 IN ('', domain)"
     " AND ip IS NOT NULL GROUP BY ip ORDER BY failures DESC, ip LIMIT 10" },
   { "failing_accounts",
-    "SELECT account, sum(attempts) AS failures, count(DISTINCT ip) AS addresses FROM accesses_failed"
+    "SELECT account, sum(attempts) AS failures, count(DISTINCT ip) AS addresses FROM "
+    "accesses_failed"
     " WHERE ts>=CAST(?3 AS INTEGER) AND ts<CAST(?4 AS INTEGER) AND ?5 IN ('', domain)"
     " AND account IS NOT NULL GROUP BY account ORDER BY failures DESC, account LIMIT 10" },
   { "reject_reasons",
@@ -37,7 +38,7 @@ static const Section sections[] = {
     " GROUP BY 1 ORDER BY rejected DESC, reason LIMIT 20" },
   { "deferral_reasons",
     "SELECT coalesce(reason_class, 'other') AS reason, count(*) AS deferred FROM deliveries"
-    " WHERE status='deferred' AND ts>=CAST(?3 AS INTEGER) AND ts<CAST(?4 AS INTEGER)"
+    " WHERE status='deferred' AND mail_ts>=CAST(?3 AS INTEGER) AND mail_ts<CAST(?4 AS INTEGER)"
     " AND (?5='' OR recipient LIKE '%@'||?5) GROUP BY 1 ORDER BY deferred DESC, reason LIMIT 20" },
 };
 
@@ -50,11 +51,11 @@ typedef struct
 static guint
 print_section(MtQuery *query, const Summary *summary, const Section *section, GError **error)
 {
-  const gchar *params[] = { summary->days[0], summary->days[1],  summary->times[0],
-                            summary->times[1], summary->domain, NULL };
-  gchar *sql = summary->form == CLI_TABLE
-                 ? g_strdup(section->sql)
-                 : g_strdup_printf("SELECT '%s' AS section, * FROM (%s)", section->title, section->sql);
+  const gchar *params[] = { summary->days[0],  summary->days[1], summary->times[0],
+                            summary->times[1], summary->domain,  NULL };
+  gchar *sql = summary->form == CLI_TABLE ? g_strdup(section->sql)
+                                          : g_strdup_printf("SELECT '%s' AS section, * FROM (%s)",
+                                                            section->title, section->sql);
   MtRows *rows = mt_query_run(query, sql, params, error);
   guint count = 0;
 
@@ -109,7 +110,7 @@ set_days(Summary *summary, const gchar *day, gint days)
   for (gint i = 0; i < 2; i++)
     {
       gchar stamp[MT_TIME_TEXT_BYTES];
-      MtTime at = (gint64) (first_day + i * days) * MT_DAY_US;
+      MtTime at = (gint64)(first_day + i * days) * MT_DAY_US;
 
       mt_time_format(at, stamp);
       summary->days[i] = g_strndup(stamp, 10);

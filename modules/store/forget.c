@@ -39,10 +39,10 @@ add_functions(MtStore *store)
 {
   return sqlite3_create_function(store->db, "mt_mentions", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY,
                                  store->scrub, sql_mentions, NULL, NULL)
-           == SQLITE_OK
+             == SQLITE_OK
          && sqlite3_create_function(store->db, "mt_clean", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY,
                                     store->scrub, sql_clean, NULL, NULL)
-              == SQLITE_OK;
+                == SQLITE_OK;
 }
 
 /* ---- a table ------------------------------------------------------------------------------ */
@@ -62,8 +62,8 @@ run(MtStore *store, const gchar *sql, const gchar *table)
 
 /* What stands as a place in the reply (writer.c) becomes a text of its own before the
  * reply changes. */
-static const gchar unfold_places[]
-  = "UPDATE @ SET next_queue_id=CASE typeof(next_queue_id) WHEN 'integer' THEN"
+static const gchar unfold_places[] =
+    "UPDATE @ SET next_queue_id=CASE typeof(next_queue_id) WHEN 'integer' THEN"
     " CAST(substr(CAST(reply AS BLOB), next_queue_id/256+1, next_queue_id%256) AS TEXT)"
     " ELSE next_queue_id END, session=CASE typeof(session) WHEN 'integer' THEN"
     " CAST(substr(CAST(reply AS BLOB), session/256+1, session%256) AS TEXT) ELSE session END"
@@ -74,9 +74,8 @@ static const struct
 {
   const gchar *prefix, *sql;
 } special[] = {
-  { "name_",
-    "UPDATE OR IGNORE @ SET text=mt_clean(text) WHERE mt_mentions(text);"
-    "UPDATE @ SET text=mt_clean(text)||'-'||id WHERE mt_mentions(text)" },
+  { "name_", "UPDATE OR IGNORE @ SET text=mt_clean(text) WHERE mt_mentions(text);"
+             "UPDATE @ SET text=mt_clean(text)||'-'||id WHERE mt_mentions(text)" },
   { "activity",
     "INSERT INTO @ SELECT day, mt_clean(account), sent, deferred, failed, received, rejected,"
     " bytes_sent, bytes_received, logins, failed_logins FROM @ WHERE mt_mentions(account)"
@@ -111,7 +110,8 @@ special_of(const gchar *table)
 static gboolean
 clean_columns(MtStore *store, const gchar *table)
 {
-  gchar *sql = g_strdup_printf("SELECT group_concat(name, ' ') FROM pragma_table_info('%s')", table);
+  gchar *sql =
+      g_strdup_printf("SELECT group_concat(name, ' ') FROM pragma_table_info('%s')", table);
   gchar *list = mt_sql_text(store->db, sql);
   gchar **columns = g_strsplit(list ? list : "", " ", -1);
   gboolean ok = list != NULL;
@@ -167,8 +167,9 @@ remember(MtStore *store, const gchar *address, GError **error)
   hash = mt_scrub_hash(store->scrub, mt_span_of_string(address));
   mt_scrub_add(store->scrub, hash);
   return mt_store_end_small(store,
-                            mt_sql_execf(store->db, "INSERT OR IGNORE INTO forgotten VALUES(%lld, %lld)",
-                                         (gint64) hash, store->now),
+                            mt_sql_execf(store->db,
+                                         "INSERT OR IGNORE INTO forgotten VALUES(%lld, %lld)",
+                                         (gint64)hash, store->now),
                             "forgetting an address", error);
 }
 
@@ -256,12 +257,14 @@ remove_set_aside(MtStore *store, const gchar *address)
 static gboolean
 fold_all(MtStore *store, GError **error)
 {
-  if (sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+  if (sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL)
+      == SQLITE_OK)
     return TRUE;
-  g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY,
-              "%s: a reader keeps its log from being emptied, in which the address may still stand; "
-              "run this again when it has ended",
-              store->path);
+  g_set_error(
+      error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY,
+      "%s: a reader keeps its log from being emptied, in which the address may still stand; "
+      "run this again when it has ended",
+      store->path);
   return FALSE;
 }
 
@@ -272,8 +275,8 @@ give_back_all(MtStore *store, GError **error)
     {
       if (!mt_store_begin_small(store, error)
           || !mt_store_end_small(
-            store, mt_sql_execf(store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES),
-            "giving space back", error))
+              store, mt_sql_execf(store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES),
+              "giving space back", error))
         return FALSE;
     }
   return TRUE;

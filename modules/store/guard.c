@@ -1,7 +1,9 @@
 #include "store/guard.h"
 
-/* Buckets of the store that are held in memory while lines of their minute come. */
-#define LOADED_MAX 64
+/* Buckets of the store, and hashes in them, that are held in memory while lines of their
+ * minutes come (32 MiB): one that leaves forgets which of its lines have come again. */
+#define LOADED_BUCKETS 4096
+#define LOADED_HASHES 2000000
 
 typedef struct
 {
@@ -31,6 +33,7 @@ struct MtGuard
   MtHashKey key;
   GHashTable *latest;  /* host -> its last minute in the store when we began, plus 1 */
   GHashTable *loaded;  /* key -> Bucket */
+  gsize loaded_count;  /* entries of all of them */
   GHashTable *fresh;   /* key -> Chunk, of the open batch */
   Chunk *last;         /* the one that the line before went into */
   GArray *own;         /* gint64 pairs: chunks that we wrote ourselves, first and last */
@@ -180,7 +183,7 @@ add_hashes(Bucket *bucket, const guint8 *bytes, gsize len)
     }
 }
 
-static void
+static gboolean
 forget_oldest(MtGuard *guard)
 {
   GHashTableIter iter;
@@ -191,14 +194,18 @@ forget_oldest(MtGuard *guard)
   while (g_hash_table_iter_next(&iter, NULL, &value))
     if (!oldest || ((Bucket *) value)->touched < oldest->touched)
       oldest = value;
-  if (oldest && oldest->taken->len == 0)
-    g_hash_table_remove(guard->loaded, &oldest->key);
+  if (!oldest || oldest->taken->len)
+    return FALSE;
+  guard->loaded_count -= oldest->entries->len;
+  g_hash_table_remove(guard->loaded, &oldest->key);
+  return TRUE;
 }
 
 /* What others wrote into the bucket since it was read; all of it at first. */
 static void
 read_bucket(MtGuard *guard, Bucket *bucket)
 {
+  guint before = bucket->entries->len;
   sqlite3_stmt *stmt;
   gint code;
 
@@ -218,6 +225,7 @@ read_bucket(MtGuard *guard, Bucket *bucket)
       add_hashes(bucket, sqlite3_column_blob(stmt, 1), sqlite3_column_bytes(stmt, 1));
   guard->failed |= code != SQLITE_DONE;
   sqlite3_finalize(stmt);
+  guard->loaded_count += bucket->entries->len - before;
   bucket->read_id = guard->seen_id;
   g_array_sort(bucket->entries, compare_entries);
 }
@@ -233,8 +241,10 @@ bucket_of(MtGuard *guard, guint64 key)
       bucket->key = key;
       bucket->entries = g_array_new(FALSE, FALSE, sizeof(Entry));
       bucket->taken = g_array_new(FALSE, FALSE, sizeof(guint));
-      if (g_hash_table_size(guard->loaded) >= LOADED_MAX)
-        forget_oldest(guard);
+      while ((guard->loaded_count >= LOADED_HASHES
+              || g_hash_table_size(guard->loaded) >= LOADED_BUCKETS)
+             && forget_oldest(guard))
+        continue;
       g_hash_table_insert(guard->loaded, &bucket->key, bucket);
       read_bucket(guard, bucket);
     }
@@ -388,8 +398,11 @@ mt_guard_committed(MtGuard *guard)
 void
 mt_guard_rolled_back(MtGuard *guard)
 {
-  if (guard->failed)
-    g_hash_table_remove_all(guard->loaded); /* what was read may not be all */
+  if (guard->failed) /* what was read may not be all */
+    {
+      g_hash_table_remove_all(guard->loaded);
+      guard->loaded_count = 0;
+    }
   guard->failed = FALSE;
   guard->next_id = guard->written_id;
   settle(guard, FALSE);

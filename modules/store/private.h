@@ -42,6 +42,7 @@ struct MtStore
   MtTime now;
   gboolean begun;
   gboolean started; /* ids and horizon are read */
+  gboolean is_ours; /* it has been a store before: it may be set aside */
   gboolean damaged; /* SQLite says so: the file is set aside before the next turn */
   gboolean waited;  /* a reader has been holding the log: it has been told */
   gboolean unfolded; /* the log cannot be folded back: it has been told */

@@ -5,8 +5,9 @@
  */
 #include "store/private.h"
 
-/* Free pages given back to the file system in one step; as many may stay. */
+/* Free pages given back to the file system in one step; and how many may stay. */
 #define VACUUM_PAGES 1000
+#define FREE_PAGES_KEPT 250
 
 /* Rows of tables that are there once, deleted in one step. */
 #define STEP_ROWS 5000
@@ -76,7 +77,7 @@ trim_table(const Roll *roll, guint which, gint number, gboolean *done)
                              "DELETE FROM %s_%d WHERE id IN (SELECT id FROM %s_%d WHERE %s<%lld"
                              " ORDER BY id LIMIT %d)",
                              aged[which].table, number, aged[which].table, number, aged[which].time,
-                             (gint64) roll->first_kept_day * MT_DAY_US, STEP_ROWS);
+                             (gint64)roll->first_kept_day * MT_DAY_US, STEP_ROWS);
 
   *done = ok && sqlite3_changes(roll->store->db) > 0;
   return ok;
@@ -111,7 +112,7 @@ first_day(const Roll *roll)
   gint32 day = roll->first_kept_day;
 
   if (roll->store->settings->max_size_bytes && all->len)
-    day = MAX(day, ((const MtSegment *) g_ptr_array_index(all, 0))->first_day);
+    day = MAX(day, ((const MtSegment *)g_ptr_array_index(all, 0))->first_day);
   return day;
 }
 
@@ -123,9 +124,10 @@ drop_guard(const Roll *roll, gboolean *done)
 
   if (day == G_MININT32)
     return TRUE;
-  ok = mt_sql_execf(roll->store->db,
-                    "DELETE FROM guard WHERE id IN (SELECT id FROM guard WHERE minute<%lld LIMIT %d)",
-                    (gint64) day * 1440, STEP_GUARDS);
+  ok = mt_sql_execf(
+      roll->store->db,
+      "DELETE FROM guard WHERE id IN (SELECT id FROM guard WHERE minute<%lld LIMIT %d)",
+      (gint64)day * 1440, STEP_GUARDS);
   *done = ok && sqlite3_changes(roll->store->db) > 0;
   return ok;
 }
@@ -145,11 +147,12 @@ drop_rows(const Roll *roll, gboolean *done)
 
   for (guint i = 0; i < G_N_ELEMENTS(tables) && day != G_MININT32; i++)
     {
-      gint64 ts = (gint64) MIN(day, roll->today - tables[i].days) * MT_DAY_US;
+      gint64 ts = (gint64)MIN(day, roll->today - tables[i].days) * MT_DAY_US;
 
       if (!mt_sql_execf(roll->store->db,
                         "DELETE FROM %s WHERE %s IN (SELECT %s FROM %s WHERE ts<%lld LIMIT %d)",
-                        tables[i].table, tables[i].key, tables[i].key, tables[i].table, ts, STEP_ROWS))
+                        tables[i].table, tables[i].key, tables[i].key, tables[i].table, ts,
+                        STEP_ROWS))
         return FALSE;
       *done = sqlite3_changes(roll->store->db) > 0;
       if (*done)
@@ -161,14 +164,16 @@ drop_rows(const Roll *roll, gboolean *done)
 static gboolean
 give_back(const Roll *roll, gboolean *done)
 {
-  *done = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0) > VACUUM_PAGES;
+  *done = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0) > FREE_PAGES_KEPT;
   return !*done || mt_sql_execf(roll->store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES);
 }
 
 gboolean
 mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error)
 {
-  static const Step steps[] = { drop_detached, detach, trim_oldest, drop_guard, drop_rows, give_back };
+  static const Step steps[] = {
+    drop_detached, detach, trim_oldest, drop_guard, drop_rows, give_back
+  };
   Roll roll = { .store = store, .today = mt_time_day(now), .first_kept_day = G_MININT32 };
   gboolean ok = TRUE;
 

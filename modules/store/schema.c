@@ -76,7 +76,7 @@ static const gchar segment_indexes[]
     "CREATE INDEX message_@_message_id ON message_@(message_id);"
     "CREATE INDEX message_@_parent ON message_@(parent) WHERE parent IS NOT NULL;"
     "CREATE INDEX delivery_@_message ON delivery_@(message);"
-    "CREATE INDEX delivery_@_ts ON delivery_@(ts) WHERE outcome<>0;"
+    "CREATE INDEX delivery_@_ts ON delivery_@(ts);"
     "CREATE INDEX delivery_@_sender ON delivery_@(sender, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_recipient ON delivery_@(recipient, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_outcome ON delivery_@(outcome, ts) WHERE outcome>1;"
@@ -130,6 +130,36 @@ mt_schema_create(sqlite3 *db)
   return mt_sql_exec(db, once)
          && mt_sql_execf(db, "PRAGMA application_id=%d; PRAGMA user_version=%d",
                          MT_SCHEMA_APPLICATION_ID, MT_SCHEMA_VERSION);
+}
+
+/* migrations[N] brings a store of version N to N+1, its segments, too.  A version that was
+ * released is kept as tests/store/schema-N.db.gz. */
+typedef gboolean (*Migration)(sqlite3 *db);
+
+static const Migration migrations[MT_SCHEMA_VERSION] = { NULL };
+
+gboolean
+mt_schema_migrate(sqlite3 *db, gint from)
+{
+  gboolean ok = TRUE;
+
+  for (gint version = from; version < MT_SCHEMA_VERSION && ok; version++)
+    ok = migrations[version] && migrations[version](db);
+  return ok && mt_sql_execf(db, "PRAGMA user_version=%d", MT_SCHEMA_VERSION);
+}
+
+gboolean
+mt_schema_drop_views(sqlite3 *db)
+{
+  gchar *name;
+  gboolean ok = TRUE;
+
+  while (ok && (name = mt_sql_text(db, "SELECT name FROM sqlite_schema WHERE type='view'")))
+    {
+      ok = mt_sql_execf(db, "DROP VIEW %s", name);
+      g_free(name);
+    }
+  return ok;
 }
 
 gboolean
@@ -234,6 +264,8 @@ mt_schema_drop_some(sqlite3 *db, gboolean *done)
  * behind it, that it lost lines: MT_INCIDENT_LOSS. */
 #define MT_LOSS "7"
 G_STATIC_ASSERT(MT_INCIDENT_LOSS == 7);
+/* Arms of other affinities than the first keep SQLite from merging them in their order. */
+#define NO_TEXT "CAST(NULL AS TEXT)"
 
 /* One arm of a view, "{list column}" standing for a word. */
 typedef struct
@@ -294,8 +326,8 @@ static const View views[] = {
     " " NAME("d.transport") " AS transport, d.delay/1e6 AS delay, d.reply AS reply,"
     " {reason d.reason} AS reason_class, d.attempts AS attempts,"
     " " NAME("d.mailbox") " AS mailbox, d.forwarded_to AS forwarded_to,"
-    " (d.flags&8)<>0 AS auto_reply, d.filter_rule AS filter_rule, {outcome d.outcome} AS outcome"
-    " FROM delivery_@ d WHERE d.attempts>0" },
+    " (d.flags&8)<>0 AS auto_reply, d.filter_rule AS filter_rule, {outcome d.outcome} AS outcome,"
+    " d.ts AS mail_ts FROM delivery_@ d WHERE d.attempts>0" },
   { "attempts",
     "SELECT t.message AS message, t.delivery AS delivery, " TIME("t.ts") " AS time, t.ts AS ts,"
     " " NAME("t.dsn") " AS dsn, " NAME("t.relay_name") " AS relay_name, t.relay_ip AS relay_ip,"
@@ -305,12 +337,14 @@ static const View views[] = {
   { "mail_not_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome>1" },
   { "mail_not_sent",
     MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
-    "SELECT NULL, 1, " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text, NULL, NULL, NULL, NULL,"
-    " 'rejected', j.reason, {reason j.class}, 'out', NULL, NULL, NULL, NULL, j.message_id,"
-    " j.client_ip, j.country, " NAME("j.auth_user") ", 0, NULL, NULL, 0, NULL, NULL, NULL, NULL,"
-    " NULL, NULL, NULL, " NAME("j.host") ", NULL FROM reject_@ j JOIN name_@ s ON s.id=j.sender"
+    "SELECT CAST(NULL AS INT), CAST(1 AS INT), " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text,"
+    " " NO_TEXT ", CAST(NULL AS INT), NULL, " NO_TEXT ", CAST('rejected' AS TEXT), j.reason,"
+    " {reason j.class}, CAST('out' AS TEXT), " NO_TEXT ", CAST(NULL AS INT), " NO_TEXT ", " NO_TEXT ","
+    " coalesce(j.message_id, NULL), j.client_ip, j.country, " NAME("j.auth_user") ", CAST(0 AS INT),"
+    " " NO_TEXT ", " NO_TEXT ", 0, " NO_TEXT ", NULL, NULL, NULL, NULL, NULL, NULL,"
+    " " NAME("j.host") ", CAST(NULL AS INT) FROM reject_@ j JOIN name_@ s ON s.id=j.sender"
     " JOIN name_@ r ON r.id=j.recipient WHERE j.auth_user<>0 AND j.queue_id IS NULL" },
-  { "mail_quarantined", MAIL_COLUMNS MAIL_FROM " AND d.outcome=5" },
+  { "mail_quarantined", MAIL_COLUMNS MAIL_FROM " AND d.outcome>1 AND d.outcome=5" },
   { "mail_rejected",
     "SELECT " TIME("j.ts") " AS time, j.ts AS ts, s.text AS sender, r.text AS recipient,"
     " j.client_ip AS client_ip, " NAME("j.client_name") " AS client_name, j.country AS country,"
@@ -321,7 +355,7 @@ static const View views[] = {
     " FROM reject_@ j JOIN name_@ s ON s.id=j.sender JOIN name_@ r ON r.id=j.recipient" },
   { "mail_queue",
     MAIL_COLUMNS ", CASE WHEN d.after IS NOT NULL THEN " TIME("(d.ts+d.after)") " END"
-    " AS last_attempt" MAIL_FROM " AND d.outcome=2" },
+    " AS last_attempt" MAIL_FROM " AND d.outcome>1 AND d.outcome=2" },
   { "connections",
     "SELECT strftime('%Y-%m-%d', c.day*86400, 'unixepoch') AS day, c.ip AS ip,"
     " " NAME("c.name") " AS name, c.country AS country, c.connections AS connections,"

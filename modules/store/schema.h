@@ -23,6 +23,11 @@
 /* mt_schema_create: the tables that are there once, in an empty store. */
 gboolean mt_schema_create(sqlite3 *db);
 
+/* mt_schema_migrate: the tables of version @from as they are now; inside a transaction.
+ * Views are made anew by the caller. */
+gboolean mt_schema_migrate(sqlite3 *db, gint from);
+gboolean mt_schema_drop_views(sqlite3 *db);
+
 /* mt_schema_put_words: the words that numbers stand for, where they are not there yet. */
 gboolean mt_schema_put_words(sqlite3 *db);
 

@@ -46,7 +46,7 @@ static const gchar *const templates[MT_STMT_COUNT] = {
   [MT_STMT_PUT_CONNECTION]
   = "INSERT INTO connection_@(ip, day, name, country, connections, rejected, failed_logins, tls,"
     " first_ts, last_ts) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT DO UPDATE SET"
-    " name=max(name, excluded.name), country=coalesce(country, excluded.country),"
+    " name=CASE name WHEN 0 THEN excluded.name ELSE name END, country=coalesce(country, excluded.country),"
     " connections=connections+excluded.connections, rejected=rejected+excluded.rejected,"
     " failed_logins=failed_logins+excluded.failed_logins, tls=tls+excluded.tls,"
     " first_ts=min(first_ts, excluded.first_ts), last_ts=max(last_ts, excluded.last_ts)",
@@ -294,6 +294,12 @@ mt_segments_for_day(MtSegments *segments, gint32 day)
       || !make_views(segments))
     return NULL;
   return segment;
+}
+
+gboolean
+mt_segments_renew_views(MtSegments *segments)
+{
+  return mt_schema_drop_views(segments->db) && make_views(segments);
 }
 
 gboolean

@@ -84,6 +84,9 @@ MtSegment *mt_segments_find(const MtSegments *segments, gint32 day);
  * stays, for @today.  Returns: FALSE on failure.  @done: there was one so old. */
 gboolean mt_segments_detach_oldest(MtSegments *segments, gint32 day, gint32 today, gboolean *done);
 
+/* mt_segments_renew_views: as this version of the program has them. */
+gboolean mt_segments_renew_views(MtSegments *segments);
+
 /* mt_segments_build_indexes: those that were put off. */
 gboolean mt_segments_build_indexes(MtSegments *segments);
 

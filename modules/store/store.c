@@ -136,7 +136,7 @@ open_database(MtStore *store, GError **error)
 }
 
 static gboolean
-check_schema(MtStore *store, gboolean *empty, GError **error)
+check_schema(MtStore *store, gboolean *empty, gint *version_found, GError **error)
 {
   gint64 version, id, tables;
 
@@ -145,6 +145,7 @@ check_schema(MtStore *store, gboolean *empty, GError **error)
       || (id = mt_sql_integer(store->db, "PRAGMA application_id", -1)) < 0
       || (tables = mt_sql_integer(store->db, "SELECT count(*) FROM sqlite_schema", -1)) < 0)
     return mt_sql_fail(store->db, store->path, "reading the schema", error);
+  *version_found = version;
   *empty = version == 0 && id == 0 && tables == 0;
   if (*empty)
     return TRUE;
@@ -209,6 +210,20 @@ create(MtStore *store)
          && mt_sql_exec(store->db, "COMMIT");
 }
 
+/* In one transaction: who is killed finds the older store. */
+static gboolean
+migrate(MtStore *store, gint version)
+{
+  gboolean ok;
+
+  mt_segments_init(&store->segments, store->db, &store->key);
+  ok = mt_sql_exec(store->db, "BEGIN IMMEDIATE") && mt_schema_migrate(store->db, version)
+       && mt_segments_load(&store->segments) && mt_segments_renew_views(&store->segments)
+       && mt_sql_exec(store->db, "COMMIT");
+  mt_segments_clear(&store->segments);
+  return ok;
+}
+
 static gint32
 span_of(const MtStoreSettings *settings)
 {
@@ -245,8 +260,9 @@ static gboolean
 open_all(MtStore *store, GError **error)
 {
   gboolean empty;
+  gint version;
 
-  if (!open_database(store, error) || !check_schema(store, &empty, error))
+  if (!open_database(store, error) || !check_schema(store, &empty, &version, error))
     return FALSE;
   store->segments.span_days = span_of(store->settings);
   if (empty)
@@ -258,6 +274,12 @@ open_all(MtStore *store, GError **error)
           return FALSE;
         }
       mt_segments_clear(&store->segments);
+    }
+  else if (version < MT_SCHEMA_VERSION && !migrate(store, version))
+    {
+      mt_sql_fail(store->db, store->path, "bringing the store up to this version", error);
+      mt_sql_exec(store->db, "ROLLBACK");
+      return FALSE;
     }
   if (!read_key(store) || !mt_schema_put_words(store->db))
     return mt_sql_fail(store->db, store->path, "reading the store's key", error);
@@ -346,6 +368,14 @@ open_or_set_aside(MtStore *store, GError **error)
   if (!g_error_matches(first, MT_STORE_ERROR, MT_STORE_ERROR_CORRUPT))
     {
       g_propagate_error(error, first);
+      return FALSE;
+    }
+  if (!store->is_ours)
+    {
+      g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN,
+                  "%s: is no store, or a damaged one; name another file, or move this one away",
+                  store->path);
+      g_clear_error(&first);
       return FALSE;
     }
   ok = set_aside(store, first->message, error) && make_file(store->settings, store->path, error)
@@ -442,6 +472,17 @@ mt_store_set_now(MtStore *store, MtTime now)
   store->segments.last_possible_day = store->today + FUTURE_DAYS;
 }
 
+/* Beside a store there is its lock file: what has none may be anybody's, and is not moved. */
+static gboolean
+has_lock_file(const gchar *path)
+{
+  gchar *name = g_strconcat(path, "-lock", NULL);
+  gboolean has = g_file_test(name, G_FILE_TEST_EXISTS);
+
+  g_free(name);
+  return has;
+}
+
 MtStore *
 mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error)
 {
@@ -453,14 +494,20 @@ mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error)
   store->rolled = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   mt_store_set_now(store, now);
   store->path = g_strdup(settings->path);
+  store->is_ours = has_lock_file(store->path);
   mt_lease_init(&store->lease, store->path, settings->mode ? settings->mode : 0640, settings->uid,
                 settings->gid);
   ok = mt_lease_take(&store->lease, TURN_TIMEOUT_MS, error) && open_or_set_aside(store, error);
   mt_lease_give(&store->lease);
-  if (ok)
-    return store;
-  mt_store_close(store);
-  return NULL;
+  if (!ok)
+    {
+      if (!store->is_ours)
+        g_unlink(store->lease.path);
+      mt_store_close(store);
+      return NULL;
+    }
+  store->is_ours = TRUE;
+  return store;
 }
 
 void

@@ -69,7 +69,7 @@ def seed_of_run():
 
 
 def stamp_of(line):
-    return line[:15]
+    return line.split(" ", 1)[0] if line[0].isdigit() else line[:15]
 
 
 def make_log(path, messages, seed, *more):

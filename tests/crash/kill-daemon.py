@@ -3,9 +3,10 @@
 
 file() reads a growing mailflow log with flow control; SIGKILL comes at random moments, with several batch-lines(), and with a
 second destination on the path that stalls. CRASH_KILLS says how many kills in all, CRASH_SEED which."""
-import os, random, threading, time
+import os, random, sys, threading, time
 
-import bed
+sys.dont_write_bytecode = True  # nothing goes into the source tree
+import bed  # noqa: E402
 
 KILLS = int(os.environ.get("CRASH_KILLS", "6"))
 STALLED = dict(paths="destination(stalled);", window=2000, fetch=200)
@@ -86,7 +87,7 @@ def main():
     plan = [(20000, False), (100, False), (1000, True)] if KILLS < 20 else \
         [(20000, False), (5000, False), (1000, False), (100, False), (7, False), (20000, True), (500, True)]
     with bed.temporary() as work:
-        lines = bed.make_log(f"{work}/log", 150 * max(KILLS, 10), seed, "--reuse", ".3", "--skew", "2", "--hosts", "2")
+        lines = bed.make_log(f"{work}/log", max(60 * KILLS, 1500), seed, "--reuse", ".3", "--skew", "2", "--hosts", "2")
         reference = bed.undisturbed(f"{work}/undisturbed", lines)
         for i, (batch, stalled) in enumerate(plan):
             play(tap, work, lines, reference, seed, batch, KILLS // len(plan) + (i < KILLS % len(plan)), stalled)

@@ -2,8 +2,8 @@
 
 #include <sqlite3.h>
 
-const gchar *const fault_names[FAULT_COUNT]
-  = { "none", "disk-full", "write-error", "read-error", "sync-error", "checkpoint-error" };
+const gchar *const fault_names[FAULT_COUNT] = { "none",       "disk-full",  "write-error",
+                                                "read-error", "sync-error", "checkpoint-error" };
 
 typedef struct
 {
@@ -23,7 +23,7 @@ static struct
 static sqlite3_file *
 real_of(sqlite3_file *file)
 {
-  return ((File *) file)->real;
+  return ((File *)file)->real;
 }
 
 /* Is it this operation's turn to fail? */
@@ -52,7 +52,8 @@ x_close(sqlite3_file *file)
 static int
 x_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 {
-  return fires(FAULT_READ) ? SQLITE_IOERR_READ : real_of(file)->pMethods->xRead(real_of(file), to, bytes, at);
+  return fires(FAULT_READ) ? SQLITE_IOERR_READ
+                           : real_of(file)->pMethods->xRead(real_of(file), to, bytes, at);
 }
 
 static int
@@ -60,7 +61,7 @@ x_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
   if (fires(FAULT_FULL))
     return SQLITE_FULL;
-  if (fires(FAULT_WRITE) || (((File *) file)->is_database && fires(FAULT_CHECKPOINT)))
+  if (fires(FAULT_WRITE) || (((File *)file)->is_database && fires(FAULT_CHECKPOINT)))
     return SQLITE_IOERR_WRITE;
   return real_of(file)->pMethods->xWrite(real_of(file), from, bytes, at);
 }
@@ -68,7 +69,8 @@ x_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 static int
 x_sync(sqlite3_file *file, int flags)
 {
-  return fires(FAULT_SYNC) ? SQLITE_IOERR_FSYNC : real_of(file)->pMethods->xSync(real_of(file), flags);
+  return fires(FAULT_SYNC) ? SQLITE_IOERR_FSYNC
+                           : real_of(file)->pMethods->xSync(real_of(file), flags);
 }
 
 static int
@@ -143,29 +145,28 @@ x_shm_unmap(sqlite3_file *file, int delete)
   return real_of(file)->pMethods->xShmUnmap(real_of(file), delete);
 }
 
-static const sqlite3_io_methods methods
-  = { .iVersion = 2,
-      .xClose = x_close,
-      .xRead = x_read,
-      .xWrite = x_write,
-      .xTruncate = x_truncate,
-      .xSync = x_sync,
-      .xFileSize = x_size,
-      .xLock = x_lock,
-      .xUnlock = x_unlock,
-      .xCheckReservedLock = x_reserved,
-      .xFileControl = x_control,
-      .xSectorSize = x_sector,
-      .xDeviceCharacteristics = x_device,
-      .xShmMap = x_shm_map,
-      .xShmLock = x_shm_lock,
-      .xShmBarrier = x_shm_barrier,
-      .xShmUnmap = x_shm_unmap };
+static const sqlite3_io_methods methods = { .iVersion = 2,
+                                            .xClose = x_close,
+                                            .xRead = x_read,
+                                            .xWrite = x_write,
+                                            .xTruncate = x_truncate,
+                                            .xSync = x_sync,
+                                            .xFileSize = x_size,
+                                            .xLock = x_lock,
+                                            .xUnlock = x_unlock,
+                                            .xCheckReservedLock = x_reserved,
+                                            .xFileControl = x_control,
+                                            .xSectorSize = x_sector,
+                                            .xDeviceCharacteristics = x_device,
+                                            .xShmMap = x_shm_map,
+                                            .xShmLock = x_shm_lock,
+                                            .xShmBarrier = x_shm_barrier,
+                                            .xShmUnmap = x_shm_unmap };
 
 static int
 x_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
 {
-  File *ours = (File *) file;
+  File *ours = (File *)file;
   int code = state.real->xOpen(state.real, name, ours->real, flags, out);
 
   ours->is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;

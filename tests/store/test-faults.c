@@ -30,15 +30,21 @@ make_log(void)
   g_ptr_array_add(log_lines, g_strdup_printf("Nov 20 10:%02u:%02u mail " format, m, s, __VA_ARGS__))
       LINE("postfix/smtpd[11]: AA%08u: client=mx.example.org[192.0.2.9]", i);
       LINE("postfix/cleanup[12]: AA%08u: message-id=<%u@example.org>", i, i);
-      LINE("postfix/qmgr[13]: AA%08u: from=<ann%u@example.org>, size=1000, nrcpt=1 (queue active)", i, i % 17);
-      LINE("dovecot: lmtp(bob%u@example.com)<77><SeSSion%u>: sieve: msgid=<%u@example.org>: stored mail into "
-           "mailbox 'INBOX'", i % 11, i, i);
+      LINE("postfix/qmgr[13]: AA%08u: from=<ann%u@example.org>, size=1000, nrcpt=1 (queue active)",
+           i, i % 17);
+      LINE("dovecot: lmtp(bob%u@example.com)<77><SeSSion%u>: sieve: msgid=<%u@example.org>: stored "
+           "mail into "
+           "mailbox 'INBOX'",
+           i % 11, i, i);
       LINE("postfix/lmtp[14]: AA%08u: to=<bob%u@example.com>, relay=mail[private/lmtp], delay=1, "
-           "delays=0.1/0/0.5/0.4, dsn=2.0.0, status=sent (250 2.0.0 <bob%u@example.com> SeSSion%u Saved)",
+           "delays=0.1/0/0.5/0.4, dsn=2.0.0, status=sent (250 2.0.0 <bob%u@example.com> SeSSion%u "
+           "Saved)",
            i, i % 11, i % 11, i);
       LINE("postfix/qmgr[13]: AA%08u: removed", i);
-      LINE("dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs): "
-           "user=<bob%u@example.com>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.1, session=<f%u>", i % 11, i);
+      LINE("dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 "
+           "secs): "
+           "user=<bob%u@example.com>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.1, session=<f%u>",
+           i % 11, i);
 #undef LINE
     }
 }
@@ -81,11 +87,13 @@ play(Host *host, guint from, guint to)
     }
 }
 
-/* ---- what is in the store --------------------------------------------------------------------- */
+/* ---- what is in the store ---------------------------------------------------------------------
+ */
 
 static const gchar *const questions[] = {
   "SELECT queue_id, message_id, sender, state, ts, last_time FROM messages ORDER BY queue_id",
-  "SELECT queue_id, sender, recipient, outcome, mailbox, attempts, direction, reply FROM mail ORDER BY queue_id",
+  "SELECT queue_id, sender, recipient, outcome, mailbox, attempts, direction, reply FROM mail "
+  "ORDER BY queue_id",
   "SELECT time, account, ip, attempts, session FROM accesses_failed ORDER BY session",
   "SELECT day, account, sent, received, failed_logins FROM activity_daily ORDER BY account",
   "SELECT time, rule, account, ip, count FROM alerts ORDER BY ts, account",
@@ -106,7 +114,8 @@ undisturbed(void)
   return all;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------- */
+/* ---- tests -------------------------------------------------------------------------------------
+ */
 
 static void
 one_fault(FaultKind kind, guint after, guint times, const gchar *want, guint *fired)
@@ -237,6 +246,55 @@ damage(const Host *host, goffset from, goffset to, gboolean truncate)
   fclose(file);
 }
 
+/* Somebody reads in one transaction while the log grows past what is folded back: told once,
+ * counted, and over when the reader ends. */
+static void
+test_long_reader(void)
+{
+  MtEngineCounters counters;
+  GError *error = NULL;
+  MtQuery *query;
+  MtRows *rows;
+  Host host;
+  guint told = 0;
+
+  host_start(&host, "retention", "0", "raw-lines", "100000", NULL);
+  host_open(&host, g_get_real_time());
+  play(&host, 0, BATCH);
+  query = mt_query_open(host.settings.database, &error);
+  rows = query ? mt_query_run(query, "SELECT * FROM messages", NULL, &error) : NULL;
+  g_assert_true(rows && mt_rows_next(rows, &error));
+  for (guint round = 0; round < 700 && !told; round++)
+    {
+      for (guint i = 0; i < 150; i++)
+        {
+          gchar *raw = g_strdup_printf(
+              "Nov 21 10:%02u:%02u mail postfix/smtpd[11]: NOQUEUE: reject: RCPT from "
+              "unknown[192.0.%u.%u]: 554 5.7.1 <a%u@example.com>: Relay access denied; "
+              "from=<b%u@example.org> to=<a%u@example.com> proto=ESMTP helo=<h%u>",
+              round / 60 % 60, round % 60, round % 250, i, i * 7919 % 10007, round,
+              i * 7919 % 10007, round * 150 + i);
+
+          host_push(&host, raw, &error);
+          g_assert_no_error(error);
+          g_free(raw);
+        }
+      mt_engine_commit(host.engine, g_get_real_time(), &error);
+      g_assert_no_error(error);
+      mt_engine_counters(host.engine, &counters);
+      told = counters.long_readers;
+    }
+  g_assert_cmpuint(counters.long_readers, ==, 1);
+  g_assert_true(host_was_told(&host, "has been reading"));
+  mt_rows_free(rows);
+  mt_query_close(query);
+  play(&host, BATCH, 4 * BATCH);
+  mt_engine_counters(host.engine, &counters);
+  g_assert_cmpuint(counters.long_readers, ==, 1);
+  g_assert_cmpuint(counters.unfolded, ==, 0);
+  host_stop(&host);
+}
+
 static void
 test_damaged(gconstpointer data)
 {
@@ -287,6 +345,7 @@ main(int argc, char **argv)
     }
   g_test_add_func("/faults/file-removed", test_removed);
   g_test_add_func("/faults/log-removed", test_log_removed);
+  g_test_add_func("/faults/long-reader", test_long_reader);
   g_test_add_data_func("/faults/damaged-head", GINT_TO_POINTER(0), test_damaged);
   g_test_add_data_func("/faults/cut-off", GINT_TO_POINTER(1), test_damaged);
   g_test_add_data_func("/faults/damaged-within", GINT_TO_POINTER(2), test_damaged);

@@ -11,7 +11,7 @@
 static MtTime
 clock_at(gint day, gint hour)
 {
-  return ((gint64) (FIRST_DAY + day) * 24 + hour) * 3600 * G_USEC_PER_SEC;
+  return ((gint64)(FIRST_DAY + day) * 24 + hour) * 3600 * G_USEC_PER_SEC;
 }
 
 static void
@@ -49,10 +49,12 @@ push_message(Host *host, MtTime at, guint number)
 {
   push(host, at, "postfix/smtpd[11]: %08X00: client=mx.example.org[192.0.2.9]", number);
   push(host, at, "postfix/cleanup[12]: %08X00: message-id=<%u@example.org>", number, number);
-  push(host, at, "postfix/qmgr[13]: %08X00: from=<ann%u@example.org>, size=1000, nrcpt=1 (queue active)", number,
-       number % 97);
-  push(host, at, "postfix/lmtp[14]: %08X00: to=<bob%u@example.com>, relay=mail[private/lmtp], delay=1, "
-                 "delays=0.1/0/0.5/0.4, dsn=2.0.0, status=sent (250 2.0.0 <bob%u@example.com> S%u Saved)",
+  push(host, at,
+       "postfix/qmgr[13]: %08X00: from=<ann%u@example.org>, size=1000, nrcpt=1 (queue active)",
+       number, number % 97);
+  push(host, at,
+       "postfix/lmtp[14]: %08X00: to=<bob%u@example.com>, relay=mail[private/lmtp], delay=1, "
+       "delays=0.1/0/0.5/0.4, dsn=2.0.0, status=sent (250 2.0.0 <bob%u@example.com> S%u Saved)",
        number, number % 53, number % 53, number);
   push(host, at, "postfix/qmgr[13]: %08X00: removed", number);
 }
@@ -62,8 +64,10 @@ play_day(Host *host, gint day, guint messages)
 {
   for (guint i = 0; i < messages; i++)
     push_message(host, clock_at(day, 8) + i * G_USEC_PER_SEC, day * 10000 + i);
-  push(host, clock_at(day, 9), "dovecot: imap-login: Login: user=<bob1@example.com>, method=PLAIN, rip=192.0.2.77, "
-                               "lip=192.0.2.10, mpid=77, TLS, session=<day%d>", day);
+  push(host, clock_at(day, 9),
+       "dovecot: imap-login: Login: user=<bob1@example.com>, method=PLAIN, rip=192.0.2.77, "
+       "lip=192.0.2.10, mpid=77, TLS, session=<day%d>",
+       day);
   commit(host, clock_at(day, 10));
 }
 
@@ -95,7 +99,8 @@ file_bytes(const Host *host)
 static void
 start(Host *host, const gchar *retention, gint day)
 {
-  host_start(host, "retention", retention, "local-domains", "example.com", "raw-lines", "100", NULL);
+  host_start(host, "retention", retention, "local-domains", "example.com", "raw-lines", "100",
+             NULL);
   host_open(host, clock_at(day, 0));
 }
 
@@ -114,7 +119,8 @@ test_hundred_days(void)
       if (day == 40)
         steady = file_bytes(&host);
     }
-  g_test_message("steady size %" G_GINT64_FORMAT ", after 100 days %" G_GINT64_FORMAT ", longest step %.1f ms",
+  g_test_message("steady size %" G_GINT64_FORMAT ", after 100 days %" G_GINT64_FORMAT
+                 ", longest step %.1f ms",
                  steady, file_bytes(&host), longest / 1000.0);
   g_assert_cmpint(file_bytes(&host), <, steady * 11 / 10);
   g_assert_cmpint(host_ask(&host, "SELECT count(DISTINCT ts/86400000000) FROM mail"), ==, 31);
@@ -122,8 +128,10 @@ test_hundred_days(void)
   g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM accesses"), ==, 31);
   g_assert_cmpint(host_ask(&host, "SELECT min(minute)/1440 FROM guard"), ==, FIRST_DAY + 69);
   /* What outlives the records. */
-  g_assert_cmpint(host_ask(&host, "SELECT sum(received) FROM activity_daily"), ==, 100 * MESSAGES_A_DAY);
-  g_assert_cmpint(host_ask(&host, "SELECT ts FROM last_logins WHERE account='bob1@example.com'"), ==, clock_at(99, 9));
+  g_assert_cmpint(host_ask(&host, "SELECT sum(received) FROM activity_daily"), ==,
+                  100 * MESSAGES_A_DAY);
+  g_assert_cmpint(host_ask(&host, "SELECT ts FROM last_logins WHERE account='bob1@example.com'"),
+                  ==, clock_at(99, 9));
   host_stop(&host);
 }
 
@@ -153,16 +161,20 @@ test_late_line(void)
   start(&host, "5", 0);
   push(&host, clock_at(0, 8), "postfix/smtpd[11]: ABCDEF00: client=mx.example.org[192.0.2.9]");
   push(&host, clock_at(0, 8), "postfix/cleanup[12]: ABCDEF00: message-id=<late@example.org>");
-  push(&host, clock_at(0, 8), "postfix/qmgr[13]: ABCDEF00: from=<ann@example.org>, size=9, nrcpt=1 (queue active)");
-  push(&host, clock_at(0, 8), "dovecot: imap-login: Login: user=<bob@example.com>, method=PLAIN, rip=192.0.2.77, "
-                              "lip=192.0.2.10, mpid=78, TLS, session=<lateSession1>");
+  push(&host, clock_at(0, 8),
+       "postfix/qmgr[13]: ABCDEF00: from=<ann@example.org>, size=9, nrcpt=1 (queue active)");
+  push(&host, clock_at(0, 8),
+       "dovecot: imap-login: Login: user=<bob@example.com>, method=PLAIN, rip=192.0.2.77, "
+       "lip=192.0.2.10, mpid=78, TLS, session=<lateSession1>");
   commit(&host, clock_at(0, 9));
   play_day(&host, 7, 3);
   roll(&host, clock_at(7, 12));
-  push(&host, clock_at(7, 13), "postfix/smtp[14]: ABCDEF00: to=<bob@example.net>, relay=none, delay=600000, "
-                               "delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to example.net: Connection timed out)");
-  push(&host, clock_at(7, 13), "dovecot: imap(bob@example.com)<78><lateSession1>: Disconnected: Logged out in=1 out=2 "
-                               "deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0");
+  push(&host, clock_at(7, 13),
+       "postfix/smtp[14]: ABCDEF00: to=<bob@example.net>, relay=none, delay=600000, "
+       "delays=1/0/0/0, dsn=4.4.1, status=deferred (connect to example.net: Connection timed out)");
+  push(&host, clock_at(7, 13),
+       "dovecot: imap(bob@example.com)<78><lateSession1>: Disconnected: Logged out in=1 out=2 "
+       "deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0");
   commit(&host, clock_at(7, 14));
   mt_engine_counters(host.engine, &counters);
   g_assert_cmpuint(counters.rolled, ==, 2);
@@ -178,7 +190,7 @@ test_max_size(void)
 {
   Host host;
 
-  host_start(&host, "retention", "0", "max-size", "2500000", "local-domains", "example.com", NULL);
+  host_start(&host, "retention", "0", "max-size", "4000000", "local-domains", "example.com", NULL);
   host.settings.retention_days = 40; /* a segment a day */
   host_open(&host, clock_at(0, 0));
   for (gint day = 0; day < 25; day++)
@@ -188,11 +200,15 @@ test_max_size(void)
     }
   g_test_message("%" G_GINT64_FORMAT " bytes, %" G_GINT64_FORMAT " days", file_bytes(&host),
                  host_ask(&host, "SELECT count(DISTINCT ts/86400000000) FROM mail"));
-  g_assert_cmpint(file_bytes(&host), <, 2500000 + 4096 * 1100);
+  g_assert_cmpint(file_bytes(&host), <, 4000000 + 4096 * 1100);
   g_assert_cmpint(host_ask(&host, "SELECT count(DISTINCT ts/86400000000) FROM mail"), >, 2);
-  g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM mail WHERE ts/86400000000=20454+24"), ==, MESSAGES_A_DAY);
-  g_assert_cmpint(host_ask(&host, "SELECT (SELECT min(minute)/1440 FROM guard)>=(SELECT min(first_day) FROM segment"
-                                  " WHERE NOT detached)"), ==, 1);
+  g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM mail WHERE ts/86400000000=20454+24"), ==,
+                  MESSAGES_A_DAY);
+  g_assert_cmpint(
+      host_ask(&host,
+               "SELECT (SELECT min(minute)/1440 FROM guard)>=(SELECT min(first_day) FROM segment"
+               " WHERE NOT detached)"),
+      ==, 1);
   host_stop(&host);
 }
 
@@ -242,10 +258,14 @@ test_absurd(void)
 
   start(&host, "30", 0);
   play_day(&host, 0, 5);
-  push(&host, clock_at(-20000, 0), "postfix/smtpd[11]: NOQUEUE: reject: RCPT from unknown[192.0.2.5]: 554 5.7.1 "
-       "<a@example.com>: Relay access denied; from=<b@example.org> to=<a@example.com> proto=ESMTP helo=<x>");
-  push(&host, clock_at(20000, 0), "postfix/smtpd[11]: NOQUEUE: reject: RCPT from unknown[192.0.2.6]: 554 5.7.1 "
-       "<a@example.com>: Relay access denied; from=<b@example.org> to=<a@example.com> proto=ESMTP helo=<x>");
+  push(&host, clock_at(-20000, 0),
+       "postfix/smtpd[11]: NOQUEUE: reject: RCPT from unknown[192.0.2.5]: 554 5.7.1 "
+       "<a@example.com>: Relay access denied; from=<b@example.org> to=<a@example.com> proto=ESMTP "
+       "helo=<x>");
+  push(&host, clock_at(20000, 0),
+       "postfix/smtpd[11]: NOQUEUE: reject: RCPT from unknown[192.0.2.6]: 554 5.7.1 "
+       "<a@example.com>: Relay access denied; from=<b@example.org> to=<a@example.com> proto=ESMTP "
+       "helo=<x>");
   commit(&host, clock_at(0, 11));
   mt_engine_counters(host.engine, &counters);
   g_assert_cmpuint(counters.absurd, >=, 2);
