@@ -517,6 +517,7 @@ new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
   failure->day = mt_time_day(line->time);
   failure->stored_day = MT_NO_DAY;
   failure->tls = MT_NO_NUMBER;
+  failure->tag = MT_NO_TAG;
   failure->host = mt_arena_put(&failure->arena, line->host);
   failure->session = mt_arena_put(&failure->arena, session);
   failure->in_sessions = session.len > 0;
@@ -586,10 +587,6 @@ tell_failure(MtTrail *trail, MtFailure *failure, gint64 count, MtFact *fact)
 {
   MtSpan account = failure_text(failure, failure->account);
 
-  if (failure->has_ip)
-    mt_sums_connection(trail, &failure->ip, MT_NO_SPAN, failure->at)->failed_logins += count;
-  if (account.len && mt_trail_is_known_account(trail, account))
-    mt_sums_activity(trail, account, failure->day)->failed_logins += count;
   fact->kind = MT_FACT_FAILURE;
   fact->count = count;
   fact->at = failure->at;
@@ -599,13 +596,26 @@ tell_failure(MtTrail *trail, MtFailure *failure, gint64 count, MtFact *fact)
   fact->account = account;
   fact->session = failure_text(failure, failure->session);
   fact->host = failure_text(failure, failure->host);
+  fact->reason = failure_text(failure, failure->reason);
   fact->record = failure;
+}
+
+static void
+sum_failure(MtTrail *trail, const MtFailure *failure, gint64 by_ip, gint64 by_account)
+{
+  MtSpan account = failure_text(failure, failure->account);
+
+  if (failure->has_ip && by_ip)
+    mt_sums_connection(trail, &failure->ip, MT_NO_SPAN, failure->at)->failed_logins += by_ip;
+  if (account.len && by_account && mt_trail_is_known_account(trail, account))
+    mt_sums_activity(trail, account, failure->day)->failed_logins += by_account;
 }
 
 void
 mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
   MtFailure *failure = find_by_session(trail, mt_event_text(event, MT_F_SESSION));
+  gboolean had_ip, had_account;
   gint64 count;
 
   if (!failure)
@@ -614,11 +624,16 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
     failure = find_by_neighbour(trail, line, event);
   if (!failure)
     failure = new_failure(trail, line, event);
+  had_ip = failure->has_ip;
+  had_account = failure->account != 0;
   touch_failure(trail, failure);
   fold_failure(failure, event);
   count = count_attempts(failure, event);
-  if (count > 0)
-    tell_failure(trail, failure, count, fact);
+  /* What was not known before is owed all of it. */
+  sum_failure(trail, failure, had_ip ? count : failure->attempts,
+              had_account ? count : failure->attempts);
+  if (count > 0 || had_ip != failure->has_ip || had_account != (failure->account != 0))
+    tell_failure(trail, failure, had_ip ? count : failure->attempts, fact);
 }
 
 /* ---- back from the disk, and onto it --------------------------------------------- */
@@ -639,6 +654,7 @@ load_failure(gpointer sink, const MtFailureRow *row)
   failure->asn = row->asn;
   failure->service = row->service;
   failure->sources = row->sources;
+  failure->tag = row->tag;
   memcpy(failure->country, row->country, sizeof failure->country);
   failure->has_ip = row->ip.at && mt_ip_parse(row->ip, &failure->ip);
   failure->account = mt_arena_put(arena, row->account);
@@ -708,10 +724,7 @@ mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MAS
   if (!account.len || trail->settings->store_unknown_accounts
       || mt_trail_is_known_account(trail, account))
     return account;
-  if (account.len < 3)
-    return MT_SPAN("***");
-  return mt_span(masked, g_snprintf(masked, MT_MASKED_BYTES, "%c***%c", account.at[0],
-                                    account.at[account.len - 1]));
+  return mt_text_mask(account, masked);
 }
 
 static void
@@ -719,12 +732,15 @@ flush_failure(MtTrail *trail, MtBatch *batch, const MtFailure *failure)
 {
   MtFailureRow row = { .id = failure->id, .day = failure->day, .stored_day = failure->stored_day };
   gchar ip[MT_IP_TEXT_BYTES], masked[MT_MASKED_BYTES];
+  MtSpan account = failure_text(failure, failure->account);
 
   row.at = failure->at;
   if (failure->has_ip)
     row.ip = mt_batch_text(batch, mt_span(ip, mt_ip_format(&failure->ip, ip)));
-  row.account = mt_batch_text(
-    batch, mt_trail_shown_account(trail, failure_text(failure, failure->account), masked));
+  row.account = mt_batch_text(batch, mt_trail_shown_account(trail, account, masked));
+  row.tag = failure->tag;
+  if (row.tag == MT_NO_TAG && row.account.len && !mt_span_equal(row.account, account))
+    row.tag = mt_hash_tag(&trail->key, account);
   row.reason = mt_batch_text(batch, failure_text(failure, failure->reason));
   row.method = mt_batch_text(batch, failure_text(failure, failure->method));
   row.session = mt_batch_text(batch, failure_text(failure, failure->session));

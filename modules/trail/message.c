@@ -494,6 +494,63 @@ find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan qu
   return message;
 }
 
+/* ---- what the watch wants to know ------------------------------------------------- */
+
+/* Texts of the record are filled in when it is asked for: until then they may move. */
+static MtFact *
+add_fact(MtTrail *trail, const MtMessage *message, MtFactKind kind, MtTime at)
+{
+  const MtMessage *root = mt_message_root((MtMessage *) message);
+  MtFact fact = { .kind = kind, .count = 1, .at = at };
+
+  fact.has_ip = root->has_client_ip;
+  fact.ip = root->client_ip;
+  fact.record = (gpointer) root;
+  g_array_append_val(trail->facts, fact);
+  return &g_array_index(trail->facts, MtFact, trail->facts->len - 1);
+}
+
+/* Mail that an account hands in: for as many as its envelope says, or where the log
+ * does not say that, for each recipient when it is first tried. */
+static void
+tell_sent(MtTrail *trail, MtMessage *message, MtTime at, gboolean new_recipient)
+{
+  if (!message->auth_user || message->parent_id || message->flags & MT_MESSAGE_SENT_TOLD
+      || !(message->flags & MT_MESSAGE_ACCEPTED))
+    return;
+  if (message->nrcpt > 0)
+    {
+      message->flags |= MT_MESSAGE_SENT_TOLD;
+      add_fact(trail, message, MT_FACT_SENT, at)->count = message->nrcpt;
+    }
+  else if (new_recipient)
+    add_fact(trail, message, MT_FACT_SENT, at);
+}
+
+/* What a refusal says of the account that sends, and of us. */
+static void
+tell_refusal(MtTrail *trail, const MtMessage *message, const MtEvent *event, MtWord before,
+             MtTime at)
+{
+  MtWord status = mt_event_word(event, MT_F_STATUS);
+  MtSpan reply = mt_event_text(event, MT_F_REPLY);
+  MtReason reason;
+
+  if (status != MT_WORD_BOUNCED && status != MT_WORD_DEFERRED)
+    return;
+  reason = mt_judge_reason(trail, mt_event_text(event, MT_F_DSN), reply);
+  if (reason == MT_REASON_USER_UNKNOWN && status == MT_WORD_BOUNCED && before != MT_WORD_BOUNCED
+      && mt_message_root((MtMessage *) message)->auth_user)
+    add_fact(trail, message, MT_FACT_UNKNOWN, at);
+  else if (reason == MT_REASON_BLOCKLISTED)
+    {
+      MtFact *fact = add_fact(trail, message, MT_FACT_BLOCKLISTED, at);
+
+      fact->reason = reply;
+      fact->relay = mt_event_text(event, MT_F_RELAY_NAME);
+    }
+}
+
 /* ---- what lines say ------------------------------------------------------------- */
 
 /* Keeps the first that is said; a second telling must not undo it. */
@@ -597,6 +654,8 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   message->port = port_of(service, event);
   if (mt_event_has(event, MT_F_ORIG_QUEUE_ID))
     mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID), MT_PARENT_HOP);
+  else
+    tell_sent(trail, message, line->time, FALSE);
   mt_hops_root_changed(trail, message);
 }
 
@@ -633,6 +692,7 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   if (mt_event_has(event, MT_F_SIZE))
     message->size = mt_event_number(event, MT_F_SIZE, 0);
   message->nrcpt = MAX(message->nrcpt, mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER));
+  tell_sent(trail, message, line->time, FALSE);
   if (first) /* rows of deliveries hold sender and size too */
     touch_deliveries(trail, message);
 }
@@ -737,6 +797,11 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
   MtDelivery *delivery = mt_message_delivery(trail, message, recipient,
                                              mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
   gboolean latest = supersedes(delivery, status, line->time);
+
+  if (!delivery->attempts)
+    tell_sent(trail, message, line->time, TRUE);
+  if (latest)
+    tell_refusal(trail, message, event, delivery->status, line->time);
 
   delivery->attempts++;
   if (status == MT_WORD_DEFERRED)

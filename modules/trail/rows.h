@@ -10,6 +10,7 @@
 #define MT_TRAIL_ROWS_H
 
 #include "event/event.h"
+#include "scan/hash.h"
 
 #define MT_NO_NUMBER (-1)
 
@@ -116,6 +117,7 @@ enum
   MT_MESSAGE_OURS = 1 << 9,       /* submitted here: authenticated, own network, local process */
   MT_MESSAGE_HAS_CHILDREN = 1 << 10,
   MT_MESSAGE_DISCARDED = 1 << 12, /* silently dropped before it was queued */
+  MT_MESSAGE_SENT_TOLD = 1 << 13, /* the watch knows for how many recipients it is */
 };
 
 typedef struct
@@ -264,6 +266,7 @@ typedef struct
   gint64 tls;
   gint64 attempts;
   guint32 sources; /* which kinds of daemon told of it, see trail/access.c */
+  gint32 tag;      /* mt_hash_tag() of an account that is kept masked, else MT_NO_TAG */
 } MtFailureRow;
 
 typedef struct
