@@ -28,9 +28,6 @@
 #define SEGMENTS_WANTED 55
 #define SPAN_FOREVER_DAYS 30
 
-/* Known devices are asked for this long, however soon records go (design: 30 days). */
-#define PAIR_DAYS 31
-
 /* Stamps more than this off the wall clock are a clock's mistake. */
 #define FUTURE_DAYS 2
 #define PAST_DAYS 7300
