@@ -2,14 +2,14 @@
  *
  * `threshold` is the speed in km/h.  Both logins must be where they seem to be: not
  * behind Tor, a VPN or a hosting provider.  A source that has logged in to this account
- * within a day is a device that has stayed where it is: the computer at home goes on
+ * within a week is a device that has stayed where it is: the computer at home goes on
  * fetching mail while its owner travels. */
 #include "watch/private.h"
 
 #include <math.h>
 
 #define MIN_DISTANCE_KM 500
-#define STAYS_US MT_DAY_US
+#define STAYS_US (7 * MT_DAY_US)
 
 /* Great circle on a sphere (haversine); 0.5 % off at most. */
 #define EARTH_RADIUS_KM 6371.0
