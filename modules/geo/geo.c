@@ -87,7 +87,7 @@ open_database(const gchar *path, Kind kind, MMDB_s *db, GError **error)
   if (!is_kind(db->metadata.database_type, kind))
     {
       g_set_error(error, MT_GEO_ERROR, MT_GEO_ERROR_TYPE,
-                  "%s: is a database of type %s; a %s database is wanted here", path,
+                  "%s: is a database of type %s; what is wanted here is %s", path,
                   db->metadata.database_type, wanted_name(kind));
       MMDB_close(db);
       return FALSE;

@@ -600,10 +600,15 @@ mt_policy_rule(const MtPolicy *policy, guint index)
 static guint
 scopes_of(const MtPolicy *policy, MtSpan account, const Scope *scopes[3])
 {
-  gchar *name = g_ascii_strdown(account.at ? account.at : "", account.len);
-  const gchar *at = strrchr(name, '@');
   guint count = 0;
+  const gchar *at;
+  gchar *name;
 
+  scopes[0] = policy->widest;
+  if (g_hash_table_size(policy->accounts) + g_hash_table_size(policy->domains) == 0)
+    return 1;
+  name = g_ascii_strdown(account.at ? account.at : "", account.len);
+  at = strrchr(name, '@');
   scopes[count] = g_hash_table_lookup(policy->accounts, name);
   count += scopes[count] != NULL;
   scopes[count] = at ? g_hash_table_lookup(policy->domains, at + 1) : NULL;
