@@ -1,4 +1,4 @@
-/* test-geo: databases that are there, that are not, and that are replaced */
+/* test-geo-files: databases that are there, that are not, and that are replaced */
 #include "geo/geo.h"
 
 #include <glib/gstdio.h>

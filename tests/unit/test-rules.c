@@ -1,4 +1,4 @@
-/* test-watch: each rule: what it must see, what it must not, and what it just misses
+/* test-rules: each rule: what it must see, what it must not, and what it just misses
  *
  * A case is a script of sightings, one a line:
  *   DdHH:MM:SS[+STEPs*TIMES] KIND ACCOUNT PLACE[.N] [COUNT]
