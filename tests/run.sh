@@ -91,6 +91,9 @@ if [ -n "$thorough" ]; then
   if step configure-clang configured "$work/clang" CC=clang --enable-werror --enable-sanitizers=address,undefined; then
     check sanitized "$work/clang" check
   fi
+  if step configure-fuzz configured "$work/fuzz" CC=clang --enable-fuzzing --enable-sanitizers=address,undefined --disable-syslog-ng; then
+    step fuzz make -C "$work/fuzz" -j"$jobs" check-fuzz FUZZ_SECONDS=10
+  fi
   step valgrind make -C "$work/gcc" check-valgrind
   if step configure-bare configured "$work/bare" --disable-syslog-ng --without-maxminddb --without-libarchive; then
     check bare "$work/bare" check

@@ -88,6 +88,7 @@ typedef struct
   const CliFilter *filters; /* NULL-terminated */
 } CliList;
 
+/* cli_list: parses the command's options and prints the rows.  Returns: the exit status. */
 gint cli_list(const CliList *list, int argc, char **argv);
 
 /* How rows are printed. */

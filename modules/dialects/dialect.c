@@ -1,4 +1,5 @@
 #include "dialects/dialect.h"
+#include "scan/secret.h"
 
 #define MT_DIALECT(name) extern const MtDialect mt_dialect_##name;
 #include "dialects/registry.inc"
@@ -23,10 +24,14 @@ mt_dialect_by_name(const gchar *name)
 const MtPeerFields mt_client_fields = { MT_F_CLIENT_NAME, MT_F_CLIENT_IP, MT_F_CLIENT_PORT };
 const MtPeerFields mt_relay_fields = { MT_F_RELAY_NAME, MT_F_RELAY_IP, MT_F_RELAY_PORT };
 
+/* A host name (RFC 1035 2.3.4: 255), or the path of a socket, and an address: what is longer
+ * is no peer, and a list of keys may ask for one again and again. */
+#define PEER_MAX_BYTES 512
+
 gboolean
 mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
 {
-  MtCursor try = *cur;
+  MtCursor try = { cur->at, cur->at + MIN(mt_cursor_left(cur), PEER_MAX_BYTES) };
   MtSpan name, ip;
   guint64 port;
 
@@ -36,12 +41,12 @@ mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
   mt_event_set_ip(event, fields->ip, ip);
   if (name.len && !MT_SPAN_IS(name, "unknown"))
     mt_event_set_text(event, fields->name, name);
-  *cur = try;
+  cur->at = try.at;
   if (fields->port != MT_FIELD_COUNT && mt_scan_char(&try, ':') && mt_scan_u64(&try, &port)
       && port <= 65535)
     {
       mt_event_set_number(event, fields->port, port);
-      *cur = try;
+      cur->at = try.at;
     }
   return TRUE;
 }
@@ -55,14 +60,17 @@ find_key(const MtKey *keys, MtSpan name)
   return NULL;
 }
 
-/* Values of keys that nobody asked for; a '<' may hide a comma. */
+/* Values of keys that nobody asked for; a '<' may hide a comma.  One that is never closed ends
+ * the walk: what follows cannot be told from it. */
 static void
 skip_value(MtCursor *cur)
 {
   MtSpan value;
 
-  if (mt_scan_angle(cur, &value) || mt_scan_token(cur, ", ", &value))
-    return;
+  if (mt_cursor_peek(cur) == '<')
+    mt_scan_angle(cur, &value);
+  else
+    mt_scan_token(cur, ", ", &value);
 }
 
 static gboolean
@@ -172,7 +180,7 @@ mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
       cur = mt_cursor(text);
       if (rule->keys)
         mt_keys_walk(rule->keys, &cur, event);
-      else
+      else if (rule->prefix.len) /* an empty text may have no bytes at all */
         cur.at += rule->prefix.len;
       event->kind = rule->event;
       event->rule = rule;
@@ -219,7 +227,7 @@ slot_of(MtParser *parser, MtSpan program)
   guint hash = program.len;
 
   for (gsize i = 0; i < program.len; i++)
-    hash = hash * 31 + (guchar) program.at[i];
+    hash = hash * 31 + (guchar)program.at[i];
   hash = (hash ^ (hash >> 8)) % MT_PARSER_SLOTS;
   if (parser->slot[hash].len != program.len
       || memcmp(parser->slot[hash].name, program.at, program.len) != 0)
@@ -241,7 +249,7 @@ parse_named(const MtLine *line, const MtClaim *claim, guint part, MtEvent *event
   mt_event_clear(event);
   event->kind = MT_EVENT_UNKNOWN;
   event->dialect = claim->dialect->name;
-  mt_event_set_text(event, MT_F_TEXT, line->text);
+  mt_event_set_text(event, MT_F_TEXT, mt_secret_cut(line->text));
 }
 
 /* Nobody knows the program: each dialect that may be anybody's is asked for the text. */

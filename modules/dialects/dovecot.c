@@ -779,23 +779,38 @@ static const MtRule proxy_rules[] = {
   MT_RULES_END,
 };
 
-/* "proxy(USER,10.0.0.1:143): MESSAGE: user=<USER>, ..." */
+/* USER is at most USER_BYTES, an address or a host name and a port are no longer. */
+#define PROXY_BYTES 512
+
+/* "proxy(USER,10.0.0.1:143): MESSAGE: user=<USER>, ...".  The user may hold a "): " and a
+ * message: where the elements say it too, it is passed over; the first "): " behind which a
+ * message of the proxy's stands ends the parentheses. */
 static MtParse
 read_proxy(MtSpan text, MtEvent *event)
 {
   MtSpan tls = MT_NO_SPAN, inside;
   MtSpan message = split_elements(text, TRUE, event, &tls);
   MtCursor cur = mt_cursor(message);
-  const gchar *comma;
+  const gchar *start, *comma;
+  MtParse parse = MT_PARSE_SKIP;
 
-  if (!MT_SCAN(&cur, "proxy(") || !MT_SCAN_UNTIL(&cur, "): ", &inside))
+  if (!MT_SCAN(&cur, "proxy("))
     return MT_PARSE_SKIP;
+  start = cur.at;
+  if (mt_event_has(event, MT_F_ACCOUNT))
+    mt_scan_span(&cur, mt_event_text(event, MT_F_ACCOUNT));
+  while (parse == MT_PARSE_SKIP && cur.at - start < PROXY_BYTES
+         && MT_SCAN_UNTIL(&cur, "): ", &inside))
+    parse = mt_rules_apply(proxy_rules, mt_cursor_rest(&cur), event);
+  if (parse == MT_PARSE_SKIP)
+    return MT_PARSE_SKIP;
+  inside = mt_span(start, cur.at - strlen("): ") - start);
   comma = inside.len ? memrchr(inside.at, ',', inside.len) : NULL;
   if (comma)
     inside.len = comma - inside.at;
   if (!mt_event_has(event, MT_F_ACCOUNT) && inside.len)
     mt_event_set_text(event, MT_F_ACCOUNT, inside);
-  return mt_rules_apply(proxy_rules, mt_cursor_rest(&cur), event);
+  return parse;
 }
 
 static MtParse
@@ -1470,6 +1485,10 @@ read_delivery_head(MtSpan head, MtEvent *event)
     set_nonempty(event, MT_F_MESSAGE_ID, whole_id);
 }
 
+/* The ID is cut at 200 bytes, other headers of deliver_log_format at 80 (mail-deliver.c,
+ * mail_deliver_get_log_var_expand_table()): the message begins before. */
+#define DELIVERY_HEAD_BYTES 1024
+
 /* "msgid=<ID>: MESSAGE".  The ID is the sender's and may hold a whole message:
  * the last ": ", or the last ", " of another format, behind which one stands ends it.
  * @only_notices: the line is an error, which stores nothing. */
@@ -1477,7 +1496,7 @@ static MtParse
 read_delivery(MtSpan text, gboolean only_notices, MtEvent *event)
 {
   guint64 has[2] = { event->has[0], event->has[1] };
-  MtSpan left = text;
+  MtSpan left = mt_span(text.at, MIN(text.len, DELIVERY_HEAD_BYTES));
   const gchar *at;
 
   while (left.len && (at = memrchr(left.at, ' ', left.len)))
@@ -1736,6 +1755,22 @@ static const MtRule lmtp_rules[] = {
   MT_RULES_END,
 };
 
+/* "rcpt bob@example.com: ": the local part may be a quoted string (smtp-address.c). */
+static void
+skip_lmtp_recipient(MtCursor *cur)
+{
+  MtCursor try = *cur;
+  MtSpan skipped;
+
+  if (!MT_SCAN(&try, "rcpt "))
+    return;
+  if (mt_scan_char(&try, '"'))
+    while (try.at < try.end && *try.at != '"')
+      try.at += *try.at == '\\' && try.at + 1 < try.end ? 2 : 1;
+  if (MT_SCAN_UNTIL(&try, ": ", &skipped))
+    *cur = try;
+}
+
 /* "lmtp-server: conn 192.0.2.1:4711 [1]: rcpt bob@example.com: <SESSION>: Sent ..." */
 static MtSpan
 skip_lmtp_events(MtSpan text, MtEvent *event)
@@ -1746,8 +1781,7 @@ skip_lmtp_events(MtSpan text, MtEvent *event)
   MT_SCAN(&cur, "lmtp-server: ");
   if (MT_SPAN_STARTS(mt_cursor_rest(&cur), "conn "))
     MT_SCAN_UNTIL(&cur, ": ", &skipped);
-  if (MT_SPAN_STARTS(mt_cursor_rest(&cur), "rcpt "))
-    MT_SCAN_UNTIL(&cur, ": ", &skipped);
+  skip_lmtp_recipient(&cur);
   named = cur;
   if (!mt_scan_angle(&named, &session) || !MT_SCAN(&named, ": "))
     {

@@ -2500,7 +2500,8 @@ claim(MtSpan program, MtClaim *claim)
       claim->strength = MT_CLAIM_NAME;
       return;
     }
-  if (!slash || slash == program.at)
+  if (!slash || slash == program.at
+      || MT_SPAN_STARTS(program, "cyrus/")) /* Debian's Cyrus: "cyrus/lmtp", "cyrus/master" */
     return;
   name = mt_span(slash + 1, program.at + program.len - slash - 1);
   claim->daemon = bsearch(&name, daemons, G_N_ELEMENTS(daemons), sizeof daemons[0], compare_daemon);

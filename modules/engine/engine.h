@@ -108,6 +108,7 @@ gboolean mt_engine_retain(MtEngine *engine, MtTime now, gboolean *more, GError *
  * @found: how many texts and rows held the address. */
 gboolean mt_engine_forget(MtEngine *engine, const gchar *address, guint64 *found, GError **error);
 
+/* mt_engine_counters: since the engine was opened. */
 void mt_engine_counters(const MtEngine *engine, MtEngineCounters *counters);
 
 /* ---- for a source of alerts in the same process --------------------------------------- */

@@ -35,6 +35,7 @@ void mt_rows_free(MtRows *rows);
 /* mt_rows_next: steps to the next row.  FALSE at the end, and with @error on failure. */
 gboolean mt_rows_next(MtRows *rows, GError **error);
 
+/* mt_rows_columns: how many there are. */
 guint mt_rows_columns(const MtRows *rows);
 
 /* mt_rows_column: by name; -1 where there is none. */

@@ -1,4 +1,5 @@
 #include "engine/raw.h"
+#include "scan/secret.h"
 #include "store/store.h"
 
 /* Longer lines are cut: no syslog daemon passes on more by default. */
@@ -114,6 +115,7 @@ mt_raw_take(MtRawRing *ring)
       MtRawLine line;
 
       read_slot(&ring->slots[(ring->next + ring->size - ring->count + i) % ring->size], &line);
+      line.text = mt_secret_cut(line.text); /* only here: most lines are gone before */
       g_array_append_val(lines, line);
     }
   ring->count = ring->uncommitted = 0;

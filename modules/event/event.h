@@ -235,6 +235,7 @@ G_STATIC_ASSERT(MT_FIELD_COUNT <= 128);
 
 const gchar *mt_event_kind_name(MtEventKind kind);
 const gchar *mt_field_name(MtField field);
+/* mt_field_type: which member of MtValue the field uses. */
 MtFieldType mt_field_type(MtField field);
 const gchar *mt_word_name(MtWord word);
 

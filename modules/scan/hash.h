@@ -16,6 +16,7 @@ typedef struct
   guint64 k[2];
 } MtHashKey;
 
+/* mt_hash: of @bytes bytes at @data, which may be none. */
 guint64 mt_hash(const MtHashKey *key, gconstpointer data, gsize bytes);
 
 static inline guint64

@@ -32,12 +32,14 @@ gboolean mt_ip_parse(MtSpan text, MtIp *out);
 /* mt_ip_format: writes the shortest text (RFC 5952) and returns its length. */
 gsize mt_ip_format(const MtIp *ip, gchar text[MT_IP_TEXT_BYTES]);
 
+/* mt_ip_is_v4: it is v4-mapped. */
 gboolean mt_ip_is_v4(const MtIp *ip);
 
 /* mt_ip_is_internal: loopback, private (RFC 1918), link-local, ULA, unspecified:
  * addresses that say nothing of where in the world a client is. */
 gboolean mt_ip_is_internal(const MtIp *ip);
 
+/* mt_ip_is_loopback: 127.0.0.0/8 or ::1. */
 gboolean mt_ip_is_loopback(const MtIp *ip);
 
 static inline gboolean
@@ -53,6 +55,7 @@ MtIp mt_ip_source(const MtIp *ip);
  * Returns: FALSE if the text is neither, or the length is out of range. */
 gboolean mt_network_parse(MtSpan text, MtNetwork *out);
 
+/* mt_network_has: is @ip in the network? */
 gboolean mt_network_has(const MtNetwork *network, const MtIp *ip);
 
 /* mt_networks_have: is @ip in any of the MtNetwork elements of @networks (nullable)? */

@@ -11,12 +11,14 @@
  * borrow from the line that was scanned. */
 typedef struct
 {
-  MtTime time;     /* MT_NO_TIME where the line states none */
-  MtSpan host;     /* empty where the line states none */
-  MtSpan program;  /* "postfix/submission/smtpd" */
-  MtSpan text;     /* behind "program[pid]: " */
-  gint64 pid;      /* -1 where the line states none */
-  guint repeat;    /* the line stands for this many: "message repeated N times: [ ... ]" */
+  MtTime time;           /* MT_NO_TIME where the line states none */
+  MtSpan host;           /* empty where the line states none */
+  MtSpan program;        /* "postfix/submission/smtpd" */
+  MtSpan text;           /* behind "program[pid]: " */
+  gint64 pid;            /* -1 where the line states none */
+  guint repeat;          /* the line stands for this many: "message repeated N times: [ ... ]" */
+  const guint8 *columns; /* of a row of a table: what its file's header says of each cell */
+  guint n_columns;
 } MtLine;
 
 /* mt_line_scan: takes a whole line apart.  Read are

@@ -73,14 +73,16 @@ mt_span_equal(MtSpan a, MtSpan b)
 static inline gboolean
 mt_span_starts(MtSpan span, MtSpan prefix)
 {
-  return span.len >= prefix.len && memcmp(span.at, prefix.at, prefix.len) == 0;
+  return span.len >= prefix.len
+         && (prefix.len == 0 || memcmp(span.at, prefix.at, prefix.len) == 0);
 }
 
 static inline gboolean
 mt_span_ends(MtSpan span, MtSpan suffix)
 {
   return span.len >= suffix.len
-         && memcmp(span.at + span.len - suffix.len, suffix.at, suffix.len) == 0;
+         && (suffix.len == 0
+             || memcmp(span.at + span.len - suffix.len, suffix.at, suffix.len) == 0);
 }
 
 #define MT_SPAN_IS(span, literal) mt_span_equal((span), MT_SPAN(literal))

@@ -111,7 +111,7 @@ escape_json(GString *to, gunichar c)
       g_string_append(to, "\\t");
       return TRUE;
     }
-  if (c >= 0x20 && c != 0x7f)
+  if (c >= 0x20 && !(c >= 0x7f && c < 0xa0)) /* C1 steers terminals as C0 does */
     return FALSE;
   g_string_append_printf(to, "\\u%04x", c);
   return TRUE;

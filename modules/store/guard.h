@@ -35,6 +35,7 @@ gboolean mt_guard_pass(MtGuard *guard, const MtLine *line);
 /* mt_guard_write: what has passed since the last commit goes into the transaction. */
 gboolean mt_guard_write(MtGuard *guard);
 
+/* mt_guard_committed, mt_guard_rolled_back: how the transaction of mt_guard_write() ended. */
 void mt_guard_committed(MtGuard *guard);
 void mt_guard_rolled_back(MtGuard *guard);
 

@@ -70,6 +70,7 @@ void mt_store_accounts(MtStore *store, MtTextFound found, gpointer sink);
 /* mt_store_key: the store's own hash key. */
 const MtHashKey *mt_store_key(const MtStore *store);
 
+/* mt_store_backing, mt_store_guard: parts of the store; they live as long as it does. */
 MtTrailBacking mt_store_backing(MtStore *store);
 MtGuard *mt_store_guard(MtStore *store);
 

@@ -10,9 +10,11 @@
 #include "parser/parser-expr.h"
 
 LogDriver *mt_destination_new(GlobalConfig *cfg);
+/* mt_destination_settings: to be filled by the grammar. (transfer none) */
 MtSettings *mt_destination_settings(LogDriver *driver);
 
 LogDriver *mt_source_new(GlobalConfig *cfg);
+/* mt_source_set_database, mt_annotate_set_prefix: copy the text. */
 void mt_source_set_database(LogDriver *driver, const gchar *database);
 
 /* mt_source_set_events: FALSE where @name is no kind of event. */

@@ -22,6 +22,7 @@ void mt_shared_unref(MtShared *shared);
 /* mt_shared_open: opens what could not be opened before.  FALSE with @error. */
 gboolean mt_shared_open(MtShared *shared, GError **error);
 
+/* mt_shared_lock, mt_shared_unlock: around every use of the engine. */
 void mt_shared_lock(MtShared *shared);
 void mt_shared_unlock(MtShared *shared);
 

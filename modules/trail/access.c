@@ -22,6 +22,8 @@ enum
 {
   FROM_FRONT = 1 << 0,
   FROM_AUTH = 1 << 1,
+  FROM_HINT = 1 << 2,    /* it says why only: its attempts are 0 */
+  FROM_WEBMAIL = 1 << 3, /* it has the client's address; the mailbox server has its own */
 };
 
 static MtSpan
@@ -329,8 +331,11 @@ tell_login(MtTrail *trail, MtAccess *access, MtFact *fact)
 {
   MtSpan account = access_text(access, access->account);
 
-  mt_sums_activity(trail, account, mt_time_day(access->at))->logins++;
-  mt_trail_learn_account(trail, account);
+  if (account.len) /* not every format of the line names one */
+    {
+      mt_sums_activity(trail, account, mt_time_day(access->at))->logins++;
+      mt_trail_learn_account(trail, account);
+    }
   fact->kind = MT_FACT_LOGIN;
   fact->count = 1;
   fact->at = access->at;
@@ -425,7 +430,9 @@ mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *eve
 void
 mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  MtAccess *access = find_in_memory(trail, smtp_key(trail, line, event), line->time);
+  guint64 key = mt_event_has(event, MT_F_SESSION) ? mailbox_key(trail, line, event)
+                                                  : smtp_key(trail, line, event);
+  MtAccess *access = find_in_memory(trail, key, line->time);
 
   if (access && access->service == MT_WORD_SMTP && access->ended_at == MT_NO_TIME)
     end_access(trail, access, line, event);
@@ -444,6 +451,10 @@ attempt_hash(const MtTrail *trail, const MtIp *ip, MtSpan account)
 static guint32
 source_of(const MtEvent *event)
 {
+  if (mt_event_number(event, MT_F_ATTEMPTS, 1) == 0)
+    return FROM_HINT;
+  if (mt_event_word(event, MT_F_SERVICE) == MT_WORD_WEBMAIL)
+    return FROM_WEBMAIL;
   return mt_event_has(event, MT_F_SERVICE) ? FROM_FRONT : FROM_AUTH;
 }
 
@@ -487,20 +498,51 @@ find_by_attempt(const MtTrail *trail, const MtEvent *event, MtTime at)
   return best;
 }
 
+/* Nothing that both name differs, and each of them adds something. */
+static gboolean
+completes(const MtFailure *failure, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  MtSpan account = mt_event_text(event, MT_F_ACCOUNT);
+
+  if (ip && failure->has_ip && !mt_ip_equal(ip, &failure->ip))
+    return FALSE;
+  if (account.len && failure->account
+      && !mt_span_equal_nocase(failure_text(failure, failure->account), account))
+    return FALSE;
+  return failure->has_ip != (ip != NULL) || (failure->account != 0) != (account.len > 0);
+}
+
+/* A mailbox server and the webmail in front of it, which is one of ours. */
+static gboolean
+is_behind_webmail(const MtTrail *trail, const MtFailure *failure, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  gboolean webmail = source_of(event) == FROM_WEBMAIL;
+
+  if (webmail == ((failure->sources & FROM_WEBMAIL) != 0))
+    return FALSE;
+  if (webmail ? !failure->has_ip || !mt_trail_is_ours(trail, &failure->ip)
+              : !ip || !mt_trail_is_ours(trail, ip))
+    return FALSE;
+  return failure->account
+         && mt_span_equal_nocase(failure_text(failure, failure->account),
+                                 mt_event_text(event, MT_F_ACCOUNT));
+}
+
 /* One names the address, the other the account (plesk_saslauthd beside an older
- * Postfix): lines of one host, one right after the other. */
+ * Postfix), or one of them both: lines of one host, one right after the other. */
 static MtFailure *
 find_by_neighbour(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  gboolean has_ip = mt_event_has(event, MT_F_CLIENT_IP);
-  gboolean has_account = mt_event_has(event, MT_F_ACCOUNT);
   MtFailure *failure = trail->failures.newest;
 
-  if (has_ip == has_account)
-    return NULL;
   for (gint i = 0; failure && i < 16; failure = failure->older, i++)
-    if (!(failure->sources & source_of(event)) && failure->has_ip != has_ip
-        && (failure->account != 0) != has_account && ABS(failure->at - line->time) <= ATTEMPT_US
+    if (!(failure->sources & source_of(event))
+        && (is_behind_webmail(trail, failure, event)
+            || (completes(failure, event)
+                && !(failure->session && mt_event_has(event, MT_F_SESSION))))
+        && ABS(failure->at - line->time) <= ATTEMPT_US
         && mt_span_equal(failure_text(failure, failure->host), line->host))
       return failure;
   return NULL;
@@ -549,21 +591,29 @@ fold_reason(MtFailure *failure, const MtEvent *event)
     failure->reason = mt_arena_put(&failure->arena, reason);
 }
 
+/* Returns: TRUE if the attempt has got an address, or a better one. */
+static gboolean
+fold_address(MtFailure *failure, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  gboolean webmail = source_of(event) == FROM_WEBMAIL;
+
+  if (!ip || (failure->has_ip && (!webmail || mt_ip_equal(ip, &failure->ip))))
+    return FALSE;
+  failure->ip = *ip;
+  failure->has_ip = TRUE;
+  return TRUE;
+}
+
 static void
 fold_failure(MtFailure *failure, const MtEvent *event)
 {
-  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
 
   keep(failure, &failure->account, event, MT_F_ACCOUNT);
   keep(failure, &failure->method, event, MT_F_AUTH_METHOD);
   keep(failure, &failure->client, event, MT_F_CLIENT);
   fold_reason(failure, event);
-  if (ip && !failure->has_ip)
-    {
-      failure->ip = *ip;
-      failure->has_ip = TRUE;
-    }
-  if (mt_event_has(event, MT_F_SERVICE))
+  if (mt_event_has(event, MT_F_SERVICE) && !(failure->sources & FROM_WEBMAIL))
     failure->service = mt_event_word(event, MT_F_SERVICE);
   if (mt_event_has(event, MT_F_TLS))
     failure->tls = mt_event_number(event, MT_F_TLS, 0);
@@ -582,8 +632,20 @@ count_attempts(MtFailure *failure, const MtEvent *event)
   return failure->attempts - before;
 }
 
+/* What is new of it: attempts, or whose all of them were. */
 static void
-tell_failure(MtTrail *trail, MtFailure *failure, gint64 count, MtFact *fact)
+add_up(MtTrail *trail, MtFailure *failure, gint64 of_ip, gint64 of_account)
+{
+  MtSpan account = failure_text(failure, failure->account);
+
+  if (failure->has_ip && of_ip)
+    mt_sums_connection(trail, &failure->ip, MT_NO_SPAN, failure->at)->failed_logins += of_ip;
+  if (account.len && of_account && mt_trail_is_known_account(trail, account))
+    mt_sums_activity(trail, account, failure->day)->failed_logins += of_account;
+}
+
+static void
+tell_failure(MtFailure *failure, gint64 count, MtFact *fact)
 {
   MtSpan account = failure_text(failure, failure->account);
 
@@ -600,22 +662,11 @@ tell_failure(MtTrail *trail, MtFailure *failure, gint64 count, MtFact *fact)
   fact->record = failure;
 }
 
-static void
-sum_failure(MtTrail *trail, const MtFailure *failure, gint64 by_ip, gint64 by_account)
-{
-  MtSpan account = failure_text(failure, failure->account);
-
-  if (failure->has_ip && by_ip)
-    mt_sums_connection(trail, &failure->ip, MT_NO_SPAN, failure->at)->failed_logins += by_ip;
-  if (account.len && by_account && mt_trail_is_known_account(trail, account))
-    mt_sums_activity(trail, account, failure->day)->failed_logins += by_account;
-}
-
 void
 mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
   MtFailure *failure = find_by_session(trail, mt_event_text(event, MT_F_SESSION));
-  gboolean had_ip, had_account;
+  gboolean has_account, new_ip;
   gint64 count;
 
   if (!failure)
@@ -624,16 +675,15 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
     failure = find_by_neighbour(trail, line, event);
   if (!failure)
     failure = new_failure(trail, line, event);
-  had_ip = failure->has_ip;
-  had_account = failure->account != 0;
   touch_failure(trail, failure);
+  has_account = failure->account != 0;
+  new_ip = fold_address(failure, event);
   fold_failure(failure, event);
   count = count_attempts(failure, event);
-  /* What was not known before is owed all of it. */
-  sum_failure(trail, failure, had_ip ? count : failure->attempts,
-              had_account ? count : failure->attempts);
-  if (count > 0 || had_ip != failure->has_ip || had_account != (failure->account != 0))
-    tell_failure(trail, failure, had_ip ? count : failure->attempts, fact);
+  add_up(trail, failure, new_ip ? failure->attempts : count,
+         has_account ? count : failure->attempts);
+  if (new_ip || count > 0 || has_account != (failure->account != 0))
+    tell_failure(failure, new_ip ? failure->attempts : count, fact);
 }
 
 /* ---- back from the disk, and onto it --------------------------------------------- */

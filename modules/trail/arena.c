@@ -9,18 +9,6 @@ mt_arena_clear(MtArena *arena)
   memset(arena, 0, sizeof *arena);
 }
 
-/* Where in the arena the text stands that is put in once more; it moves when it grows. */
-static gboolean
-is_own(const MtArena *arena, MtSpan text, guint32 *offset)
-{
-  gsize begin = (gsize) arena->bytes, at = (gsize) text.at;
-
-  if (!begin || at < begin || at >= begin + arena->used)
-    return FALSE;
-  *offset = at - begin;
-  return TRUE;
-}
-
 static void
 grow(MtArena *arena, guint32 needed)
 {
@@ -36,13 +24,14 @@ MtText
 mt_arena_put(MtArena *arena, MtSpan text)
 {
   guint16 len = MIN(text.len, MT_TEXT_MAX_BYTES);
-  guint32 at = MAX(arena->used, 1), offset; /* 0 means none */
+  guint32 at = MAX(arena->used, 1); /* 0 means none */
 
   if (!text.at)
     return 0;
   if (at + sizeof len + len > arena->size)
     {
-      gboolean own = is_own(arena, text, &offset);
+      guintptr offset = (guintptr)text.at - (guintptr)arena->bytes;
+      gboolean own = arena->bytes && offset < arena->used;
 
       grow(arena, at + sizeof len + len);
       if (own)

@@ -26,7 +26,8 @@ typedef struct
 
 void mt_arena_clear(MtArena *arena);
 
-/* mt_arena_put: copies @text in, which may be one of its own.  A span without bytes (at == NULL) gives 0. */
+/* mt_arena_put: copies @text in, which may stand in the arena itself.  A span without
+ * bytes (at == NULL) gives 0. */
 MtText mt_arena_put(MtArena *arena, MtSpan text);
 
 /* mt_arena_get: (transfer none): valid until the next put.  0 gives MT_NO_SPAN. */

@@ -59,6 +59,8 @@ mt_batch_text(MtBatch *batch, MtSpan text)
 
   if (!text.at)
     return text;
+  if (!text.len)
+    return mt_span("", 0); /* there may be no block yet, and empty is not NULL */
   if (text.len > batch->left)
     {
       gsize size = MAX(text.len, BLOCK_BYTES);

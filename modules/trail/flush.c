@@ -190,7 +190,8 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
 {
   gboolean waits = state == MT_STATE_QUEUED || state == MT_STATE_HELD;
   gboolean entered = (message->flags & (MT_MESSAGE_CLEANED | MT_MESSAGE_ACTIVE)) != 0;
-  gboolean wanted = (waits && entered) || message->flags & MT_MESSAGE_DELETED;
+  gboolean moved = (message->flags & MT_MESSAGE_HAS_CHILDREN) != 0; /* all its recipients */
+  gboolean wanted = (waits && entered && !moved) || message->flags & MT_MESSAGE_DELETED;
   MtDelivery *delivery;
 
   if (message->n_deliveries == 0 && wanted)

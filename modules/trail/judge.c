@@ -1,10 +1,25 @@
 /* judge.c: what a message's and a delivery's state means */
 #include "trail/private.h"
 
+/* Not every server says that a message has left its queue (Postfix does, and gives
+ * each message an ID line): then it has when all its recipients are through. */
+static gboolean
+is_through(const MtMessage *message)
+{
+  if (message->flags & MT_MESSAGE_CLEANED || message->nrcpt <= 0
+      || message->n_deliveries < message->nrcpt)
+    return FALSE;
+  for (guint i = 0; i < message->n_deliveries; i++)
+    if (message->deliveries[i].status == MT_WORD_NONE
+        || message->deliveries[i].status == MT_WORD_DEFERRED)
+      return FALSE;
+  return TRUE;
+}
+
 MtState
 mt_judge_state(const MtMessage *message)
 {
-  if (message->flags & MT_MESSAGE_DEQUEUED)
+  if (message->flags & MT_MESSAGE_DEQUEUED || is_through(message))
     return MT_STATE_DONE;
   if (message->flags & MT_MESSAGE_REFUSED && !(message->flags & MT_MESSAGE_ACTIVE))
     return MT_STATE_REJECTED;

@@ -72,6 +72,38 @@ apply(MtTrail *trail, MtMessage *message, MtDelivery *delivery, const MtEvent *e
   mt_delivery_touch(trail, message, delivery);
 }
 
+/* Behind the '!' of Cyrus' "example.com!user.bob" stands a mailbox of that domain. */
+static gboolean
+fits_domain(MtSpan recipient, MtSpan mailbox)
+{
+  const gchar *bang = mailbox.len ? memchr(mailbox.at, '!', mailbox.len) : NULL;
+
+  return !bang
+         || mt_span_equal_nocase(mt_span_domain(recipient),
+                                 mt_span(mailbox.at, bang - mailbox.at));
+}
+
+static MtSpan
+local_part(MtSpan address)
+{
+  const gchar *at = address.len ? memrchr(address.at, '@', address.len) : NULL;
+
+  return at ? mt_span(address.at, at - address.at) : address;
+}
+
+/* An account may be named without its domain. */
+static gboolean
+is_account_of(MtSpan recipient, const MtEvent *event)
+{
+  MtSpan account = mt_event_text(event, MT_F_ACCOUNT);
+
+  if (mt_span_equal_nocase(recipient, account))
+    return TRUE;
+  return account.len && !memchr(account.at, '@', account.len)
+         && mt_span_equal_nocase(local_part(recipient), account)
+         && fits_domain(recipient, mt_event_text(event, MT_F_MAILBOX));
+}
+
 static gboolean
 is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event)
 {
@@ -80,8 +112,7 @@ is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event
   if (session.len && delivery->session)
     return mt_span_equal(text(message, delivery->session), session);
   return delivery->status == MT_WORD_SENT && !delivery->next_queue_id
-         && mt_span_equal_nocase(text(message, delivery->recipient),
-                                 mt_event_text(event, MT_F_ACCOUNT));
+         && is_account_of(text(message, delivery->recipient), event);
 }
 
 /* Returns: how many messages with this Message-ID there were; the joined delivery's
@@ -159,6 +190,9 @@ apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 
 
       next = mt_pending_next(trail, MT_PENDING_STORED, key, pending);
       mt_pending_read(pending, &event, &line);
+      if (!mt_event_has(&event, MT_F_SESSION)
+          && !is_account_of(text(message, delivery->recipient), &event))
+        continue;
       apply(trail, message, delivery, &event);
       mt_pending_remove(trail, pending);
     }
@@ -167,11 +201,17 @@ apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 
 void
 mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
 {
+  MtSpan message_id = text(message, message->message_id);
+  MtSpan recipient = text(message, delivery->recipient);
+  guint64 session = session_key(trail, text(message, delivery->session));
+  guint64 whole = recipient_key(trail, message_id, recipient);
+  guint64 local = recipient_key(trail, message_id, local_part(recipient));
+
+  /* What is applied adds to the message's texts: the spans are not good any more. */
   if (delivery->session)
-    apply_waiting(trail, message, delivery,
-                  session_key(trail, text(message, delivery->session)));
-  if (message->message_id && delivery->recipient)
-    apply_waiting(trail, message, delivery,
-                  recipient_key(trail, text(message, message->message_id),
-                                text(message, delivery->recipient)));
+    apply_waiting(trail, message, delivery, session);
+  if (!message->message_id || !delivery->recipient)
+    return;
+  apply_waiting(trail, message, delivery, whole);
+  apply_waiting(trail, message, delivery, local);
 }

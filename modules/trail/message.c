@@ -632,8 +632,32 @@ fold_client(MtTrail *trail, MtMessage *message, const MtEvent *event)
   if (mt_event_has(event, name))
     message->client_name = put(message, event->value[name].text);
   if (mt_event_has(event, MT_F_AUTH_USER) || mt_event_has(event, MT_F_UID)
-      || (ip && mt_trail_is_ours(trail, ip)))
+      || mt_event_word(event, MT_F_DIRECTION) == MT_WORD_OUT || (ip && mt_trail_is_ours(trail, ip)))
     message->flags |= MT_MESSAGE_OURS;
+}
+
+static void
+take_message_id(MtTrail *trail, MtMessage *message, const MtEvent *event)
+{
+  if (!mt_event_has(event, MT_F_MESSAGE_ID) || message->message_id)
+    return;
+  message->message_id = put(message, mt_event_text(event, MT_F_MESSAGE_ID));
+  index_message_id(trail, message);
+  mt_hops_identified(trail, message);
+  for (guint i = 0; i < message->n_deliveries; i++)
+    if (message->deliveries[i].status == MT_WORD_SENT)
+      mt_mailbox_delivered(trail, message, &message->deliveries[i]);
+}
+
+/* Programs without a line for each of it say all of the envelope at once. */
+static void
+take_envelope(MtTrail *trail, MtMessage *message, const MtEvent *event)
+{
+  keep_text(message, &message->sender, event, MT_F_SENDER);
+  if (mt_event_has(event, MT_F_SIZE))
+    message->size = mt_event_number(event, MT_F_SIZE, 0);
+  message->nrcpt = MAX(message->nrcpt, mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER));
+  take_message_id(trail, message, event);
 }
 
 static void
@@ -645,11 +669,8 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   fold_client(trail, message, event);
   keep_text(message, &message->auth_user, event, MT_F_AUTH_USER);
   keep_text(message, &message->auth_method, event, MT_F_AUTH_METHOD);
-  keep_text(message, &message->sender, event, MT_F_SENDER);
-  keep_text(message, &message->message_id, event, MT_F_MESSAGE_ID);
   keep_text(message, &message->subject, event, MT_F_SUBJECT);
-  if (mt_event_has(event, MT_F_SIZE))
-    message->size = mt_event_number(event, MT_F_SIZE, 0);
+  take_envelope(trail, message, event);
   message->service = put(message, service);
   message->port = port_of(service, event);
   if (mt_event_has(event, MT_F_ORIG_QUEUE_ID))
@@ -664,14 +685,7 @@ fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const Mt
 {
   message->flags |= MT_MESSAGE_CLEANED;
   message->instance = put(message, instance_of(line));
-  if (!mt_event_has(event, MT_F_MESSAGE_ID) || message->message_id)
-    return;
-  message->message_id = put(message, mt_event_text(event, MT_F_MESSAGE_ID));
-  index_message_id(trail, message);
-  mt_hops_identified(trail, message);
-  for (guint i = 0; i < message->n_deliveries; i++)
-    if (message->deliveries[i].status == MT_WORD_SENT)
-      mt_mailbox_delivered(trail, message, &message->deliveries[i]);
+  take_message_id(trail, message, event);
 }
 
 static void
@@ -688,10 +702,7 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 
   message->flags |= MT_MESSAGE_ACTIVE;
   message->instance = put(message, instance_of(line));
-  keep_text(message, &message->sender, event, MT_F_SENDER);
-  if (mt_event_has(event, MT_F_SIZE))
-    message->size = mt_event_number(event, MT_F_SIZE, 0);
-  message->nrcpt = MAX(message->nrcpt, mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER));
+  take_envelope(trail, message, event);
   tell_sent(trail, message, line->time, FALSE);
   if (first) /* rows of deliveries hold sender and size too */
     touch_deliveries(trail, message);
@@ -757,8 +768,12 @@ fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
   if (relay_ip)
     delivery->relay_ip = *relay_ip;
   delivery->transport = put(message, mt_event_text(event, MT_F_TRANSPORT));
-  delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
-  delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+  if (mt_event_has(event, MT_F_REPLY) || !(delivery->flags & MT_DELIVERY_ANSWERED))
+    {
+      delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
+      delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+    }
+  delivery->flags &= ~MT_DELIVERY_ANSWERED;
   delivery->next_queue_id = put(message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
   delivery->session = put(message, mt_event_text(event, MT_F_SESSION));
 }
@@ -768,7 +783,7 @@ static gboolean
 is_mailbox_transport(MtSpan transport)
 {
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
-         || MT_SPAN_IS(transport, "lmtp");
+         || MT_SPAN_IS(transport, "lmtp") || MT_SPAN_IS(transport, "storedriver");
 }
 
 /* Each attempt that was put off is kept: when, by whom, and why. */
@@ -798,11 +813,11 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
                                              mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
   gboolean latest = supersedes(delivery, status, line->time);
 
+  take_envelope(trail, message, event);
   if (!delivery->attempts)
     tell_sent(trail, message, line->time, TRUE);
   if (latest)
     tell_refusal(trail, message, event, delivery->status, line->time);
-
   delivery->attempts++;
   if (status == MT_WORD_DEFERRED)
     note_attempt(trail, line, message, delivery, event);
@@ -816,7 +831,7 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
     mt_hops_to(trail, message, delivery);
   else if (is_mailbox_transport(mt_event_text(event, MT_F_TRANSPORT)))
     mt_trail_learn_address(trail, recipient);
-  if (delivery->session)
+  if (delivery->session || message->message_id)
     mt_mailbox_delivered(trail, message, delivery);
 }
 
@@ -869,6 +884,52 @@ fold_notification(MtTrail *trail, const MtLine *line, MtMessage *message, const 
 
   mt_hops_link(trail, message, child, MT_PARENT_BOUNCE);
   mt_message_touch(trail, child);
+}
+
+/* The youngest message of this Message-ID that could have been bounced by then. */
+static MtMessage *
+find_bounced(const MtTrail *trail, MtSpan message_id, const MtMessage *child, MtTime at)
+{
+  MtMessage *best = NULL;
+
+  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id)); link;
+       link = mt_table_next(link))
+    {
+      MtMessage *message = MT_OF_LINK(MtMessage, by_message_id, link);
+
+      if (message != child
+          && mt_span_equal(mt_message_text(message, message->message_id), message_id)
+          && mt_span_equal(mt_message_text(message, message->host),
+                           mt_message_text(child, child->host))
+          && message->first_at <= at + MT_TRAIL_GRACE_US
+          && (!best || message->first_at > best->first_at))
+        best = message;
+    }
+  return best;
+}
+
+/* A message is given up after two days in Exchange, and bounced then. */
+#define BOUNCED_WINDOW_US (3 * MT_DAY_US)
+
+void
+mt_messages_push_notification(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
+  MtEvent any = { .kind = MT_EVENT_HEADER };
+  MtMessage *child, *parent;
+
+  if (!message_id.len || !mt_event_text(event, MT_F_CHILD_QUEUE_ID).len)
+    return;
+  child = find_message(trail, line, &any, mt_event_text(event, MT_F_CHILD_QUEUE_ID), TRUE);
+  parent = find_bounced(trail, message_id, child, line->time);
+  if (!parent)
+    {
+      trail->backing->messages_by_message_id(trail->backing->self, message_id, line->time,
+                                             BOUNCED_WINDOW_US, found, trail);
+      parent = find_bounced(trail, message_id, child, line->time);
+    }
+  if (parent && mt_hops_link(trail, parent, child, MT_PARENT_BOUNCE))
+    mt_message_touch(trail, child);
 }
 
 static void
@@ -924,12 +985,30 @@ fold_reject(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     }
 }
 
+/* Courier tells what was answered first, then what came of the attempt. */
+static void
+take_answer(MtTrail *trail, MtMessage *message, const MtEvent *event)
+{
+  MtDelivery *delivery
+    = mt_message_delivery(trail, message, mt_event_text(event, MT_F_RECIPIENT),
+                          mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
+
+  if (is_final(delivery->status))
+    return;
+  delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
+  delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+  delivery->flags |= MT_DELIVERY_ANSWERED;
+  mt_delivery_touch(trail, message, delivery);
+}
+
 /* smtpd names the queue ID only while the transaction is open: it was given up. */
 static void
-fold_notice(MtMessage *message, const MtEvent *event)
+fold_notice(MtTrail *trail, MtMessage *message, const MtEvent *event)
 {
   MtSpan reason = mt_event_text(event, MT_F_REASON);
 
+  if (mt_event_has(event, MT_F_RECIPIENT) && mt_event_has(event, MT_F_REPLY))
+    take_answer(trail, message, event);
   if (MT_SPAN_STARTS(reason, "lost connection after ") || MT_SPAN_STARTS(reason, "timeout after ")
       || MT_SPAN_STARTS(reason, "too many errors after "))
     message->flags |= MT_MESSAGE_REFUSED;
@@ -991,7 +1070,7 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
       keep_text(message, &message->subject, event, MT_F_SUBJECT);
       return;
     case MT_EVENT_NOTICE:
-      fold_notice(message, event);
+      fold_notice(trail, message, event);
       return;
     default:
       return;

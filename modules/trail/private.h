@@ -238,6 +238,10 @@ void mt_messages_clear(MtTrail *trail);
 /* Folds an event that names a queue ID. */
 void mt_messages_push(MtTrail *trail, const MtLine *line, const MtEvent *event);
 
+/* mt_messages_push_notification: a bounce was made for a message that only its
+ * Message-ID names.  That never makes them one mail. */
+void mt_messages_push_notification(MtTrail *trail, const MtLine *line, const MtEvent *event);
+
 /* mt_message_touch: the record changes: it will be flushed. */
 void mt_message_touch(MtTrail *trail, MtMessage *message);
 void mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery);

@@ -166,6 +166,7 @@ enum
   MT_DELIVERY_PLACEHOLDER = 1 << 1, /* no attempt yet; the recipient may be unknown */
   MT_DELIVERY_REFUSED = 1 << 2,     /* a recipient refused at SMTP time */
   MT_DELIVERY_AUTO_REPLY = 1 << 3,  /* a vacation reply was sent */
+  MT_DELIVERY_ANSWERED = 1 << 4,    /* its reply is that of an attempt still to be told */
 };
 
 typedef struct

@@ -19,7 +19,7 @@ sum_of(MtTrail *trail, gboolean is_connection, MtSpan key, gint32 day)
     }
   sum = g_new0(MtSum, 1);
   sum->is_connection = is_connection;
-  sum->key = g_strndup(key.at, key.len);
+  sum->key = g_strndup(key.at ? key.at : "", key.len);
   if (is_connection)
     sum->connection.day = day;
   else

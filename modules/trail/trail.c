@@ -292,6 +292,10 @@ push_others(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fa
     case MT_EVENT_VERDICT:
       push_verdict_incidents(trail, line, event);
       return;
+    case MT_EVENT_NOTIFICATION:
+      if (!mt_event_has(event, MT_F_QUEUE_ID))
+        mt_messages_push_notification(trail, line, event);
+      return;
     case MT_EVENT_TLS_ERROR:
       add_incident(trail, MT_INCIDENT_TLS_ERROR, line, event);
       return;

@@ -131,6 +131,7 @@ MtBatch *mt_trail_flush(MtTrail *trail, MtLocate locate, gpointer user);
 /* mt_trail_committed: what was flushed is on disk.  Lets records leave memory. */
 void mt_trail_committed(MtTrail *trail);
 
+/* mt_trail_counters: since mt_trail_new(). (transfer none) */
 const MtTrailCounters *mt_trail_counters(const MtTrail *trail);
 
 /* mt_trail_live: messages in memory now. */

@@ -412,11 +412,23 @@ read_scope_key(const Reader *reader, const gchar *group, const gchar *key, Scope
                  key, group);
 }
 
+/* Of a key that is there twice one value would be lost. */
+static gboolean
+check_once(const Reader *reader, const gchar *group, gchar **keys, GError **error)
+{
+  for (guint i = 0; keys[i]; i++)
+    for (guint before = 0; before < i; before++)
+      if (g_str_equal(keys[i], keys[before]))
+        return fail_at(reader, line_of(reader, group, keys[i]), error, "%s is said twice in [%s]",
+                       keys[i], group);
+  return TRUE;
+}
+
 static gboolean
 read_scope(const Reader *reader, const gchar *group, Scope *scope, GError **error)
 {
   gchar **keys = g_key_file_get_keys(reader->keys, group, NULL, NULL);
-  gboolean ok = TRUE;
+  gboolean ok = check_once(reader, group, keys, error);
 
   for (guint i = 0; keys[i] && ok; i++)
     ok = read_scope_key(reader, group, keys[i], scope, error);
@@ -469,12 +481,13 @@ read_rule(const Reader *reader, const gchar *group, GError **error)
 {
   gint index = mt_watch_rule_by_name(group + strlen("rule "));
   gchar **keys;
-  gboolean ok = TRUE;
+  gboolean ok;
 
   if (index < 0)
     return fail_at(reader, line_of(reader, group, NULL), error, "there is no rule \"%s\"",
                    group + strlen("rule "));
   keys = g_key_file_get_keys(reader->keys, group, NULL, NULL);
+  ok = check_once(reader, group, keys, error);
   for (guint i = 0; keys[i] && ok; i++)
     ok = read_rule_key(reader, group, keys[i], &reader->policy->rules[index], error);
   g_strfreev(keys);

@@ -59,6 +59,7 @@ void mt_policy_unref(MtPolicy *policy);
 /* mt_policy_rule: @index: of the rule in mt_watch_rules. */
 const MtRuleSettings *mt_policy_rule(const MtPolicy *policy, guint index);
 
+/* mt_policy_account: what holds for @account, "" for nobody; @out borrows from the policy. */
 void mt_policy_account(const MtPolicy *policy, MtSpan account, MtAccountPolicy *out);
 
 /* mt_policy_excludes: never suspicious: the account, or for this account the address

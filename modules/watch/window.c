@@ -300,12 +300,12 @@ total(const Entry *entry)
 }
 
 static void
-count_at(Entry *entry, MtTime at, gint64 count)
+count_at(Entry *entry, MtTime at, gint64 count, gint64 enough)
 {
   for (guint i = entry->count; i > 0 && entry->items[i - 1].at >= at; i--)
     if (entry->items[i - 1].at == at)
       {
-        entry->items[i - 1].what += count;
+        entry->items[i - 1].what = MIN((gint64) entry->items[i - 1].what + count, enough);
         return;
       }
   if (entry->count >= MT_WINDOW_MAX_ITEMS)
@@ -322,7 +322,8 @@ mt_windows_add(MtWindows *windows, const MtWindow *window, MtTime at, gint64 cou
   Entry *entry = take_entry(windows, window);
   gint64 sum;
 
-  count_at(entry, at, count);
+  /* One moment never counts more than enough: numbers of attempts are the log's. */
+  count_at(entry, at, MIN(count, window->enough), window->enough);
   drop_older(entry, window->window_us);
   sum = total(entry);
   while (entry->count > 1 && sum - (gint64) entry->items[0].what >= window->enough)

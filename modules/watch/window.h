@@ -60,6 +60,7 @@ gint64 mt_windows_add_member(MtWindows *windows, const MtWindow *window, MtTime 
 /* mt_windows_peek: what mt_windows_add() counted in the window that ends with @at. */
 gint64 mt_windows_peek(const MtWindows *windows, guint64 key, MtTime at, gint64 window_us);
 
+/* mt_windows_count: keys that something is counted for. */
 gsize mt_windows_count(const MtWindows *windows);
 gsize mt_windows_bytes(const MtWindows *windows);
 

@@ -35,19 +35,100 @@ unescape(const gchar *text)
   return line;
 }
 
+/* ---- "! written FIELD ...: HOW" and "! forgeable FIELD ...: reason" ------------------------- */
+
+static gboolean
+read_way(SpecWritten *way, const gchar *word)
+{
+  if (g_str_equal(word, "printable"))
+    way->printable = TRUE;
+  else if (g_str_equal(word, "quoted"))
+    way->quoted = TRUE;
+  else if (g_str_equal(word, "hostname"))
+    way->hostname = TRUE;
+  else if (g_str_equal(word, "username"))
+    way->username = TRUE;
+  else if (g_str_equal(word, "word"))
+    way->word = TRUE;
+  else if (g_str_equal(word, "own"))
+    way->own = TRUE;
+  else if (g_str_has_prefix(word, "behind="))
+    g_strlcpy(way->behind, word + 7, sizeof way->behind);
+  else if (g_str_has_prefix(word, "most="))
+    way->most = g_ascii_strtoull(word + 5, NULL, 10);
+  else if (g_str_has_prefix(word, "without="))
+    g_strlcpy(way->without, word + 8, sizeof way->without);
+  else
+    return FALSE;
+  return TRUE;
+}
+
+static gboolean
+read_ways(SpecWritten ways[SPEC_WAYS], const gchar *text)
+{
+  gchar **words = g_strsplit(text, " ", -1);
+  SpecWritten new = { 0 }, *way = &new;
+  gboolean ok = TRUE;
+
+  for (guint i = 0; words[i] && words[i][0] != '(' && ok; i++)
+    ok = !*words[i] || read_way(way, words[i]);
+  memmove(ways + 1, ways, (SPEC_WAYS - 1) * sizeof *ways);
+  ways[0] = new;
+  g_strfreev(words);
+  return ok;
+}
+
+/* @line: behind "! ".  @written: of the examples that follow.  @last: nullable. */
+static gboolean
+read_directive(const gchar *line, SpecWritten written[][SPEC_WAYS], SpecExample *last)
+{
+  const gchar *colon = strstr(line, ": ");
+  gchar **words = g_strsplit(line, " ", -1);
+  gboolean forgeable = g_str_equal(words[0], "forgeable");
+  gboolean ok = colon && (forgeable ? last != NULL : g_str_equal(words[0], "written"));
+
+  for (guint i = 1; ok && words[i]; i++)
+    {
+      gsize len = strlen(words[i]);
+      gboolean end = words[i][len ? len - 1 : 0] == ':';
+      gint field = mt_field_by_name(mt_span(words[i], len - end));
+
+      ok = field >= 0;
+      if (ok && forgeable)
+        last->forgeable[field >> 6] |= G_GUINT64_CONSTANT(1) << (field & 63);
+      else if (ok)
+        ok = read_ways(written[field], colon + 2);
+      if (end)
+        break;
+    }
+  g_strfreev(words);
+  return ok;
+}
+
 GPtrArray *
 spec_read(const gchar *path, GError **error)
 {
   GPtrArray *examples, *before = NULL;
+  SpecWritten written[MT_FIELD_COUNT][SPEC_WAYS] = { { { 0 } } };
+  gboolean ok = TRUE;
   gchar *text, **lines;
 
   if (!g_file_get_contents(path, &text, NULL, error))
     return NULL;
   examples = g_ptr_array_new_with_free_func(free_example);
   lines = g_strsplit(text, "\n", -1);
-  for (gint i = 0; lines[i]; i++)
+  for (gint i = 0; lines[i] && ok; i++)
     {
-      if (g_str_has_prefix(lines[i], ">+ "))
+      if (g_str_has_prefix(lines[i], "! "))
+        {
+          ok =
+              read_directive(lines[i] + 2, written,
+                             examples->len ? g_ptr_array_index(examples, examples->len - 1) : NULL);
+          if (!ok)
+            g_set_error(error, G_FILE_ERROR, G_FILE_ERROR_INVAL, "%s:%d: not understood: %s", path,
+                        i + 1, lines[i]);
+        }
+      else if (g_str_has_prefix(lines[i], ">+ "))
         {
           if (!before)
             before = g_ptr_array_new_with_free_func(g_free);
@@ -60,6 +141,7 @@ spec_read(const gchar *path, GError **error)
           example->number = i + 1;
           example->line = lines[i][1] == ' ' ? g_string_new(lines[i] + 2) : unescape(lines[i] + 3);
           example->before = before;
+          memcpy(example->written, written, sizeof written);
           before = NULL;
           g_ptr_array_add(examples, example);
         }
@@ -73,14 +155,33 @@ spec_read(const gchar *path, GError **error)
     }
   g_strfreev(lines);
   g_free(text);
-  return examples;
+  if (ok)
+    return examples;
+  g_ptr_array_free(examples, TRUE);
+  return NULL;
+}
+
+void
+spec_parse(const SpecExample *example, const gchar *at, gsize len, MtLine *line, MtEvent *event)
+{
+  static MtParser parser; /* all of it is zero at first: no program is known */
+  MtStream stream;
+  MtClock clock;
+
+  mt_clock_init(&clock, NULL, G_GINT64_CONSTANT(1796000000000000), 0);
+  mt_stream_init(&stream, &clock, NULL, MT_NO_SPAN);
+  for (guint i = 0; example->before && i < example->before->len; i++)
+    mt_stream_head(&stream, mt_span_of_string(g_ptr_array_index(example->before, i)), line);
+  mt_stream_head(&stream, mt_span(at, len), line);
+  mt_parser_parse(&parser, line, event);
 }
 
 static gboolean
 needs_quotes(const GString *value)
 {
   for (gsize i = 0; i < value->len; i++)
-    if ((guchar) value->str[i] <= ' ' || strchr("\"\\", value->str[i]) || (guchar) value->str[i] >= 0x7f)
+    if ((guchar)value->str[i] <= ' ' || strchr("\"\\", value->str[i])
+        || (guchar)value->str[i] >= 0x7f)
       return TRUE;
   return value->len == 0;
 }

@@ -22,28 +22,12 @@ typedef struct
   const SpecExample *example;
 } Case;
 
-/* Each example is a stream of its own, behind the header lines that it wants. */
-static void
-parse_behind(const GPtrArray *before, const gchar *at, gsize len, MtLine *line, MtEvent *event)
-{
-  static MtParser parser; /* all of it is zero at first: no program is known */
-  MtStream stream;
-  MtClock clock;
-
-  mt_clock_init(&clock, NULL, G_GINT64_CONSTANT(1796000000000000), 0);
-  mt_stream_init(&stream, &clock, NULL, MT_NO_SPAN);
-  for (guint i = 0; before && i < before->len; i++)
-    mt_stream_head(&stream, mt_span_of_string(g_ptr_array_index(before, i)), line);
-  mt_stream_head(&stream, mt_span(at, len), line);
-  mt_parser_parse(&parser, line, event);
-}
-
 static void
 parse_bytes(const SpecExample *example, const gchar *at, gsize len, MtEvent *event)
 {
   MtLine line;
 
-  parse_behind(example->before, at, len, &line, event);
+  spec_parse(example, at, len, &line, event);
 }
 
 static void
@@ -104,8 +88,8 @@ test_every_rule_is_hit(gconstpointer data)
       if (!is_hit(fixture, rule))
         {
           g_test_message("no example for the rule \"%.*s\" (%s) of table %d",
-                         (gint) rule->prefix.len, rule->prefix.at,
-                         mt_event_kind_name(rule->event), t);
+                         (gint)rule->prefix.len, rule->prefix.at, mt_event_kind_name(rule->event),
+                         t);
           missed++;
         }
   g_assert_cmpint(missed, ==, 0);
@@ -122,8 +106,8 @@ test_order_does_not_matter(gconstpointer data)
       for (const MtRule *b = a + 1; b->prefix.at; b++)
         if (mt_span_starts(b->prefix, a->prefix))
           {
-            g_test_message("table %d: \"%.*s\" hides \"%.*s\"", t, (gint) a->prefix.len,
-                           a->prefix.at, (gint) b->prefix.len, b->prefix.at);
+            g_test_message("table %d: \"%.*s\" hides \"%.*s\"", t, (gint)a->prefix.len,
+                           a->prefix.at, (gint)b->prefix.len, b->prefix.at);
             g_test_fail();
           }
 }
@@ -140,7 +124,7 @@ test_one_dialect_claims(gconstpointer data)
       MtEvent event;
       MtLine line;
 
-      parse_behind(example->before, example->line->str, example->line->len, &line, &event);
+      spec_parse(example, example->line->str, example->line->len, &line, &event);
       for (gint d = 0; mt_dialects[d]; d++)
         {
           MtClaim claim = { mt_dialects[d], MT_CLAIM_NONE, NULL };
@@ -194,8 +178,8 @@ test_unknown_key_is_passed_over(gconstpointer data)
       GString *longer;
 
       parse_bytes(example, example->line->str, example->line->len, &before);
-      if (!before.rule || !((const MtRule *) before.rule)->keys
-          || mt_event_has(&before, MT_F_REPLY) || mt_event_has(&before, MT_F_AUTH_USER))
+      if (!before.rule || !((const MtRule *)before.rule)->keys || mt_event_has(&before, MT_F_REPLY)
+          || mt_event_has(&before, MT_F_AUTH_USER))
         continue; /* free text, and names that may hold anything, go on to the end */
       longer = g_string_new_len(example->line->str, example->line->len);
       g_string_append(longer, ", newkey=value");

@@ -1,0 +1,54 @@
+#include "scan/secret.h"
+
+static void
+check(const gchar *text, const gchar *kept)
+{
+  MtSpan cut = mt_secret_cut(mt_span_of_string(text));
+  gchar *is = g_strndup(cut.at ? cut.at : "", cut.len);
+
+  g_assert_cmpstr(is, ==, kept);
+  g_free(is);
+}
+
+static void
+test_cut(void)
+{
+  check("sql(bob,192.0.2.1): Password mismatch (given password: hunter2)",
+        "sql(bob,192.0.2.1): Password mismatch (given password");
+  check("client in: AUTH 1 PLAIN resp=AGJvYg", "client in: AUTH ");
+  check("after AUTH: dXNlcg==", "after AUTH:");
+  check("vchkpw-pop3: password fail (pass: 'hunter2') bob", "vchkpw-pop3: password fail (pass:");
+  check("< mail.example.com[192.0.2.1]: aHVudGVyMg==", "< mail.example.com[192.0.2.1]: ");
+  check("> mail.example.com[192.0.2.1]:25: aHVudGVyMg==", "> mail.example.com[192.0.2.1]:25: ");
+  check("PASSWORD hunter2", "PASSWORD");
+  check("auth: Debug: anything at all", "auth: Debug: ");
+}
+
+static void
+test_whole(void)
+{
+  static const gchar *const lines[] = {
+    "",
+    "connect from mail.example.com[192.0.2.10]",
+    "lost connection after AUTH from unknown[198.51.100.7]",
+    "< mail.example.com[192.0.2.1]: MAIL FROM:<bob@example.com>",
+    "auth: sql(bob,192.0.2.1): Password mismatch",
+    "Connection closed (password expired): user=<bob>, method=PLAIN, rip=192.0.2.1",
+    "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: authentication failure",
+    "pas",
+    "passwor",
+    "au",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS(lines); i++)
+    check(lines[i], lines[i]);
+}
+
+int
+main(int argc, char **argv)
+{
+  g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/secret/cut", test_cut);
+  g_test_add_func("/secret/whole", test_whole);
+  return g_test_run();
+}
