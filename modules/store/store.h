@@ -74,6 +74,7 @@ const MtHashKey *mt_store_key(const MtStore *store);
 MtTrailBacking mt_store_backing(MtStore *store);
 MtGuard *mt_store_guard(MtStore *store);
 
+/* mt_store_watch_backing: what the watch needs from the disk. */
 MtWatchBacking mt_store_watch_backing(MtStore *store);
 
 /* mt_store_alerts_since: alerts of @since and later, oldest first. */
@@ -124,6 +125,7 @@ typedef struct
 #undef X
 } MtStoreCounters;
 
+/* mt_store_counters: since it was opened. */
 const MtStoreCounters *mt_store_counters(const MtStore *store);
 
 /* mt_store_generation: changes when another file has taken the place of the one before:

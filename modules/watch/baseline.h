@@ -78,6 +78,7 @@ struct MtBaseline
 MtBaseline *mt_baseline_new(const gchar *account);
 void mt_baseline_free(MtBaseline *baseline);
 
+/* mt_baseline_is_learned: known well enough to say that something is unusual. */
 gboolean mt_baseline_is_learned(const MtBaseline *baseline);
 
 /* mt_baseline_country, mt_baseline_network: NULL where it was never seen. */
