@@ -74,7 +74,8 @@ parse_file(Parse *parse, const gchar *path)
         {
           g_string_truncate(json, 0);
           mt_event_append_json(&event, &line, json);
-          fwrite(g_string_append_c(json, '\n')->str, 1, json->len, stdout);
+          g_string_append_c(json, '\n');
+          fwrite(json->str, 1, json->len, stdout);
         }
     }
   g_string_free(json, TRUE);

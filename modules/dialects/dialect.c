@@ -51,6 +51,114 @@ mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
   return TRUE;
 }
 
+/* No mail server's queue IDs are longer. */
+#define QUEUE_ID_BYTES 64
+
+/* "550 5.1.1 <text>": an SMTP code and a DSN in front of prose; either may be missing. */
+void
+mt_read_answer(MtSpan text, MtEvent *event)
+{
+  MtCursor cur = mt_cursor(text);
+  MtSpan dsn;
+  guint64 code;
+
+  if (text.len >= 4 && mt_span_is_all(mt_span(text.at, 3), MT_CHAR_DIGIT)
+      && (text.at[3] == ' ' || text.at[3] == '-') && mt_scan_u64(&cur, &code))
+    {
+      mt_event_set_number(event, MT_F_CODE, code);
+      cur.at++;
+    }
+  if (mt_scan_dsn(&cur, &dsn))
+    {
+      mt_event_set_text(event, MT_F_DSN, dsn);
+      mt_scan_char(&cur, ':'); /* OpenSMTPD 5 */
+      mt_scan_char(&cur, ' ');
+    }
+  if (cur.at < cur.end)
+    mt_event_set_text(event, MT_F_REASON, mt_cursor_rest(&cur));
+}
+
+/* The next hop's queue ID.  What a remote server says is only its claim: whoever
+ * links messages by it must know the relay as one of ours. */
+void
+mt_read_next_queue_id(MtSpan reply, MtEvent *event)
+{
+  static const MtSpan accepted = MT_SPAN_INIT(" Message accepted for delivery");
+  MtCursor cur = mt_cursor(reply);
+  const gchar *at;
+  MtSpan id, dsn;
+
+  MT_SCAN(&cur, "250 ");
+  if (mt_scan_dsn(&cur, &dsn) && !mt_scan_char(&cur, ' '))
+    MT_SCAN(&cur, ": ");                                         /* OpenSMTPD 5 */
+  if (MT_SCAN(&cur, "forwarded as ") || MT_SCAN(&cur, "OK id=")) /* local/forward.c; Exim */
+    at = cur.at;
+  else if ((at = mt_span_find_last(reply, MT_SPAN("queued as ")))) /* smtpd.c, amavis, proxies */
+    at += strlen("queued as ");
+  else if (MT_SPAN_STARTS(reply, "250- ")
+           && (at = mt_span_find_last(reply, MT_SPAN("\\n250 OK id=")))) /* Exim, to BDAT */
+    at += strlen("\\n250 OK id=");
+  else if (mt_span_ends(reply, accepted))
+    at = cur.at; /* Sendmail, OpenSMTPD */
+  else
+    return;
+  cur.at = at;
+  if (mt_scan_class(&cur, MT_CHAR_ALNUM | MT_CHAR_KEY, &id) && id.len <= QUEUE_ID_BYTES)
+    mt_event_set_text(event, MT_F_NEXT_QUEUE_ID, id);
+}
+
+/* Dovecot's LMTP server: "250 2.0.0 <user> SESSION Saved" (src/lmtp/lmtp-local.c and
+ * lmtp-proxy.c of 2.3 and 2.4; the proxy lets the backend's DSN through).  The session
+ * of one of several recipients ends in ":2" or the like. */
+void
+mt_read_lmtp_session(MtSpan reply, MtEvent *event)
+{
+  MtCursor cur = mt_cursor(reply);
+  MtSpan dsn, user, session;
+
+  if (MT_SCAN(&cur, "250 ") && mt_scan_dsn(&cur, &dsn) && mt_scan_char(&cur, ' ')
+      && mt_scan_angle(&cur, &user) && mt_scan_char(&cur, ' ') && mt_scan_token(&cur, " ", &session)
+      && MT_SPAN_IS(mt_cursor_rest(&cur), " Saved"))
+    mt_event_set_text(event, MT_F_SESSION, session);
+}
+
+void
+mt_event_keep(MtEvent *event, MtEventKind kind, const MtField *fields)
+{
+  guint64 has[2] = { 0, 0 };
+
+  for (; *fields != MT_FIELD_COUNT; fields++)
+    if (mt_event_has(event, *fields))
+      has[*fields >> 6] |= G_GUINT64_CONSTANT(1) << (*fields & 63);
+  event->kind = kind;
+  event->has[0] = has[0];
+  event->has[1] = has[1];
+}
+
+/* The line as its rule saw it, prefix and all. */
+static MtSpan
+line_of_rule(const MtCursor *cur, const MtEvent *event)
+{
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
+
+  return mt_span(cur->at - prefix, cur->end - cur->at + prefix);
+}
+
+MtParse
+mt_take_reason(MtCursor *cur, MtEvent *event)
+{
+  if (cur->at < cur->end)
+    mt_event_set_text(event, MT_F_REASON, mt_cursor_rest(cur));
+  return MT_PARSE_MATCH;
+}
+
+MtParse
+mt_take_line(MtCursor *cur, MtEvent *event)
+{
+  mt_event_set_text(event, MT_F_REASON, line_of_rule(cur, event));
+  return MT_PARSE_MATCH;
+}
+
 static const MtKey *
 find_key(const MtKey *keys, MtSpan name)
 {

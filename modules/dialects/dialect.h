@@ -136,6 +136,24 @@ gboolean mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
 extern const MtPeerFields mt_client_fields; /* client_name, client_ip, client_port */
 extern const MtPeerFields mt_relay_fields;  /* relay_name, relay_ip, relay_port */
 
+/* mt_read_answer: "550 5.1.1 text": code, dsn, and the text as reason, as far as there. */
+void mt_read_answer(MtSpan text, MtEvent *event);
+
+/* mt_read_next_queue_id: the queue ID that a 2xx reply says the message goes on under. */
+void mt_read_next_queue_id(MtSpan reply, MtEvent *event);
+
+/* mt_read_lmtp_session: the session of Dovecot's LMTP server in its reply. */
+void mt_read_lmtp_session(MtSpan reply, MtEvent *event);
+
+/* mt_event_keep: one event of a line that says several: of the fields only these, to
+ * MT_FIELD_COUNT, are its own. */
+void mt_event_keep(MtEvent *event, MtEventKind kind, const MtField *fields);
+
+/* mt_take_reason, mt_take_line: for rules: what follows the prefix is the reason; the
+ * whole line is, prefix and all. */
+MtParse mt_take_reason(MtCursor *cur, MtEvent *event);
+MtParse mt_take_line(MtCursor *cur, MtEvent *event);
+
 /* A parser remembers which program names belong to whom. */
 #define MT_PARSER_SLOTS 256
 #define MT_PARSER_NAME_BYTES 48

@@ -196,29 +196,6 @@ take_line_and_last_relay(MtCursor *cur, MtEvent *event)
   return take_line_and_last_peer(cur, event, &mt_relay_fields);
 }
 
-/* "550 5.1.1 <text>": an SMTP code and a DSN in front of prose; either may be missing. */
-static void
-read_code_and_dsn(MtSpan text, MtEvent *event)
-{
-  MtCursor cur = mt_cursor(text);
-  MtSpan dsn;
-  guint64 code;
-
-  if (text.len >= 4 && mt_span_is_all(mt_span(text.at, 3), MT_CHAR_DIGIT)
-      && (text.at[3] == ' ' || text.at[3] == '-') && mt_scan_u64(&cur, &code))
-    {
-      mt_event_set_number(event, MT_F_CODE, code);
-      cur.at++;
-    }
-  if (mt_scan_dsn(&cur, &dsn))
-    {
-      mt_event_set_text(event, MT_F_DSN, dsn);
-      mt_scan_char(&cur, ' ');
-    }
-  if (cur.at < cur.end)
-    mt_event_set_text(event, MT_F_REASON, mt_cursor_rest(&cur));
-}
-
 static const struct
 {
   MtSpan prefix;
@@ -259,9 +236,6 @@ set_action(MtEvent *event, MtWord action)
 }
 
 /* ---- deliveries: src/global/log_adhoc.c --------------------------------- */
-
-/* No mail server's queue IDs are longer. */
-#define QUEUE_ID_BYTES 64
 
 /* Some forwarders of logs drop the angle brackets. */
 static gboolean
@@ -371,43 +345,6 @@ static const MtKey delivery_keys[] = {
   MT_KEYS_END,
 };
 
-/* The next hop's queue ID.  What a remote server says is only its claim: whoever
- * links messages by it must know the relay as one of ours. */
-static void
-read_next_queue_id(MtSpan reply, MtEvent *event)
-{
-  MtCursor cur = mt_cursor(reply);
-  const gchar *at;
-  MtSpan id;
-
-  if (MT_SCAN(&cur, "forwarded as ") || MT_SCAN(&cur, "250 OK id=")) /* local/forward.c; Exim */
-    at = cur.at;
-  else if ((at = mt_span_find_last(reply, MT_SPAN("queued as ")))) /* smtpd.c, amavis, proxies */
-    at += strlen("queued as ");
-  else if (MT_SPAN_ENDS(reply, " Message accepted for delivery") && MT_SCAN(&cur, "250 2.0.0 "))
-    at = cur.at; /* Sendmail, OpenSMTPD */
-  else
-    return;
-  cur.at = at;
-  if (scan_word(&cur, &id) && id.len <= QUEUE_ID_BYTES)
-    mt_event_set_text(event, MT_F_NEXT_QUEUE_ID, id);
-}
-
-/* Dovecot's LMTP server: "250 2.0.0 <user> SESSION Saved" (src/lmtp/lmtp-local.c and
- * lmtp-proxy.c of 2.3 and 2.4; the proxy lets the backend's DSN through).  The session
- * of one of several recipients ends in ":2" or the like. */
-static void
-read_lmtp_session(MtSpan reply, MtEvent *event)
-{
-  MtCursor cur = mt_cursor(reply);
-  MtSpan dsn, user, session;
-
-  if (MT_SCAN(&cur, "250 ") && mt_scan_dsn(&cur, &dsn) && mt_scan_char(&cur, ' ')
-      && mt_scan_angle(&cur, &user) && mt_scan_char(&cur, ' ') && mt_scan_token(&cur, " ", &session)
-      && MT_SPAN_IS(mt_cursor_rest(&cur), " Saved"))
-    mt_event_set_text(event, MT_F_SESSION, session);
-}
-
 /* ", relay=r[, conn_use=n], delay=d, delays=d/d/d/d, dsn=d, status=s (" at @at, all there. */
 static gboolean
 scan_delivery_end(MtSpan text, const gchar *at, MtEvent *event)
@@ -481,7 +418,7 @@ check_delivery(MtCursor *cur, MtEvent *event)
       && reread_delivery(mt_span(to.at, cur->end - to.at), event) != MT_PARSE_MATCH)
     return MT_PARSE_MALFORMED;
   if (mt_event_word(event, MT_F_STATUS) == MT_WORD_SENT && mt_event_has(event, MT_F_REPLY))
-    read_next_queue_id(mt_event_text(event, MT_F_REPLY), event);
+    mt_read_next_queue_id(mt_event_text(event, MT_F_REPLY), event);
   return MT_PARSE_MATCH;
 }
 
@@ -492,7 +429,7 @@ finish_delivery(const Daemon *daemon, MtEvent *event)
   mt_event_set_text(event, MT_F_TRANSPORT, daemon->name);
   if (MT_SPAN_IS(daemon->name, "lmtp") && mt_event_has(event, MT_F_REPLY))
     /* from there only: an SMTP server could claim any session */
-    read_lmtp_session(mt_event_text(event, MT_F_REPLY), event);
+    mt_read_lmtp_session(mt_event_text(event, MT_F_REPLY), event);
   if (MT_SPAN_IS(daemon->name, "discard")
       && mt_event_word(event, MT_F_STATUS) == MT_WORD_SENT) /* src/discard/discard.c */
     mt_event_set_word(event, MT_F_STATUS, MT_WORD_DISCARDED);
@@ -839,7 +776,7 @@ read_reject(MtCursor *cur, MtEvent *event)
       || !MT_SCAN(cur, ": "))
     return MT_PARSE_SKIP;
   mt_event_set_text(event, MT_F_STAGE, stage);
-  read_code_and_dsn(read_envelope(mt_cursor_rest(cur), event, scan_smtpd_envelope), event);
+  mt_read_answer(read_envelope(mt_cursor_rest(cur), event, scan_smtpd_envelope), event);
   set_action(event, action_by_prefix(prefix_of_rule(event)));
   return MT_PARSE_MATCH;
 }
@@ -854,7 +791,7 @@ read_proxy_reject(MtCursor *cur, MtEvent *event)
   if (!MT_SCAN_UNTIL(cur, ": ", &stage))
     return MT_PARSE_SKIP;
   mt_event_set_text(event, MT_F_STAGE, stage);
-  read_code_and_dsn(read_envelope(mt_cursor_rest(cur), event, scan_smtpd_envelope), event);
+  mt_read_answer(read_envelope(mt_cursor_rest(cur), event, scan_smtpd_envelope), event);
   set_action(event, MT_WORD_REJECT);
   return MT_PARSE_MATCH;
 }
@@ -869,7 +806,7 @@ read_proxy_accept(MtCursor *cur, MtEvent *event)
   mt_event_set_text(event, MT_F_STAGE, stage);
   text = read_envelope(mt_cursor_rest(cur), event, scan_smtpd_envelope);
   mt_event_set_text(event, MT_F_REPLY, text);
-  read_next_queue_id(text, event);
+  mt_read_next_queue_id(text, event);
   return MT_PARSE_MATCH;
 }
 
@@ -1768,7 +1705,7 @@ read_check(MtCursor *cur, MtEvent *event)
     return text;
   scan_check_origin(text, origin, event, &end);
   if (cur->end - end > (gssize)strlen(": "))
-    read_code_and_dsn(mt_span(end + strlen(": "), cur->end - end - strlen(": ")), event);
+    mt_read_answer(mt_span(end + strlen(": "), cur->end - end - strlen(": ")), event);
   return mt_span(text.at, origin - text.at);
 }
 
@@ -2264,7 +2201,7 @@ read_screen_reject(MtCursor *cur, MtEvent *event)
       || !scan_ip_port(cur, event, MT_F_CLIENT_IP, MT_F_CLIENT_PORT) || !MT_SCAN(cur, ": "))
     return MT_PARSE_SKIP;
   mt_event_set_text(event, MT_F_STAGE, stage);
-  read_code_and_dsn(read_envelope(mt_cursor_rest(cur), event, scan_screen_envelope), event);
+  mt_read_answer(read_envelope(mt_cursor_rest(cur), event, scan_screen_envelope), event);
   set_action(event,
              mt_span_equal_nocase(stage, MT_SPAN("CONNECT")) ? MT_WORD_DEFER : MT_WORD_REJECT);
   return MT_PARSE_MATCH;

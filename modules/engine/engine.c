@@ -590,6 +590,17 @@ mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
   return ok;
 }
 
+gboolean
+mt_engine_new_stream(MtEngine *engine, GError **error)
+{
+  g_return_val_if_fail(!engine->begun, FALSE);
+  if (mt_guard_restart(mt_store_guard(engine->store)))
+    return TRUE;
+  g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN, "%s: cannot be read",
+              engine->settings->database);
+  return FALSE;
+}
+
 void
 mt_engine_rollback(MtEngine *engine)
 {

@@ -94,6 +94,10 @@ gboolean mt_engine_push(MtEngine *engine, const MtLine *line, gint64 uid, GError
  * none of them is kept: push them again. */
 gboolean mt_engine_commit(MtEngine *engine, MtTime now, GError **error);
 
+/* mt_engine_new_stream: lines that were pushed before may be sent again by their source from
+ * here on.  Between commits only. */
+gboolean mt_engine_new_stream(MtEngine *engine, GError **error);
+
 /* mt_engine_rollback: forgets the lines pushed since the last commit. */
 void mt_engine_rollback(MtEngine *engine);
 

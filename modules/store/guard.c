@@ -137,6 +137,16 @@ mt_guard_start(MtGuard *guard)
   return code == SQLITE_DONE;
 }
 
+gboolean
+mt_guard_restart(MtGuard *guard)
+{
+  g_hash_table_remove_all(guard->latest);
+  g_hash_table_remove_all(guard->loaded);
+  g_array_set_size(guard->own, 0);
+  guard->seen_id = 0;
+  return mt_guard_start(guard);
+}
+
 /* ---- a line ---------------------------------------------------------------------------- */
 
 static guint64

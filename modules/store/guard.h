@@ -28,6 +28,9 @@ void mt_guard_free(MtGuard *guard);
  * when another has written. */
 gboolean mt_guard_start(MtGuard *guard);
 
+/* mt_guard_restart: a new stream begins: what was written until now is held against it, too. */
+gboolean mt_guard_restart(MtGuard *guard);
+
 /* mt_guard_pass: @line is new to the store; it will be remembered.  FALSE: it is there
  * already. */
 gboolean mt_guard_pass(MtGuard *guard, const MtLine *line);

@@ -11,6 +11,7 @@
 #include "ack-tracker/ack_tracker_factory.h"
 #include "ack-tracker/bookmark.h"
 #include "driver.h"
+#include "logqueue.h"
 #include "logthrdest/logthrdestdrv.h"
 #include "logthrsource/logthrsourcedrv.h"
 #include "stats/stats-cluster-single.h"
@@ -26,5 +27,17 @@
 #define MT_SOURCE_RUN_ARGUMENT LogThreadedSourceDriver
 #define MT_SOURCE_DRIVER_OF(argument) (argument)
 #endif
+
+/* Lines that wait for a destination: at its init, those of before a reload. */
+static inline gint64
+mt_queue_length(const LogThreadedDestDriver *driver)
+{
+  gint64 length = 0;
+
+  for (gint i = 0; driver->workers && i < driver->created_workers; i++)
+    if (driver->workers[i] && driver->workers[i]->queue)
+      length += log_queue_get_length(driver->workers[i]->queue);
+  return length;
+}
 
 #endif

@@ -33,6 +33,8 @@ typedef struct
   struct iv_timer tick;
   gboolean in_batch;
   guint failures; /* mt_shared_failures() when the batch began */
+  GArray *old;         /* mt_shared_waiting(): lines of before a reload, not committed yet */
+  gint64 old_in_batch; /* how many of the first stream are in the open batch */
   StatsCounterItem *counters[COUNTER_MAX];
   NVHandle unix_uid, journald_uid;
   gint told_about_flow_control;
@@ -184,6 +186,7 @@ connect_store(LogThreadedDestDriver *s)
   open = mt_shared_open(self->shared, &error);
   mt_shared_unlock(self->shared);
   self->in_batch = FALSE;
+  self->old_in_batch = 0;
   if (!open)
     tell(self, error);
   return open;
@@ -195,6 +198,7 @@ static LogThreadedResult
 give_up(MtDestination *self, GError *error)
 {
   self->in_batch = FALSE;
+  self->old_in_batch = 0;
   if (error)
     tell(self, error);
   return LTR_NOT_CONNECTED;
@@ -236,6 +240,35 @@ fill_line(const LogMessage *msg, MtLine *line)
   mt_line_unfold_repeat(line);
 }
 
+static gboolean
+commit(MtDestination *self, GError **error)
+{
+  gint64 *first = self->old->len ? &g_array_index(self->old, gint64, 0) : NULL;
+
+  if (self->failures != mt_shared_failures(self->shared) || !mt_shared_commit(self->shared, error))
+    return FALSE;
+  if (!first)
+    return TRUE;
+  *first -= self->old_in_batch;
+  self->old_in_batch = 0;
+  if (*first > 0)
+    return TRUE;
+  g_array_remove_index(self->old, 0);
+  return mt_engine_new_stream(mt_shared_engine(self->shared), error);
+}
+
+/* Behind the last line of before a reload a stream begins: those are stored by then. */
+static gboolean
+count_old(MtDestination *self, GError **error)
+{
+  if (self->old->len && g_array_index(self->old, gint64, 0) <= self->old_in_batch
+      && !commit(self, error))
+    return FALSE;
+  if (self->old->len)
+    self->old_in_batch++;
+  return TRUE;
+}
+
 static LogThreadedResult
 insert(LogThreadedDestDriver *s, LogMessage *msg)
 {
@@ -249,7 +282,7 @@ insert(LogThreadedDestDriver *s, LogMessage *msg)
   if (!self->in_batch)
     self->failures = mt_shared_failures(self->shared);
   self->in_batch = TRUE;
-  ok = self->failures == mt_shared_failures(self->shared)
+  ok = self->failures == mt_shared_failures(self->shared) && count_old(self, &error)
        && mt_engine_push(mt_shared_engine(self->shared), &line, uid_of(self, msg), &error);
   mt_shared_unlock(self->shared);
   return ok ? LTR_QUEUED : give_up(self, error);
@@ -265,8 +298,7 @@ flush(LogThreadedDestDriver *s)
   if (!self->in_batch)
     return LTR_SUCCESS;
   mt_shared_lock(self->shared);
-  ok = self->failures == mt_shared_failures(self->shared)
-       && mt_shared_commit(self->shared, &error);
+  ok = commit(self, &error);
   mt_shared_unlock(self->shared);
   if (!ok)
     return give_up(self, error);
@@ -337,6 +369,7 @@ init(LogPipe *s)
   if (!log_threaded_dest_driver_init_method(s))
     return FALSE;
   register_counters(self, TRUE);
+  self->old = mt_shared_waiting(persist_name(s), mt_queue_length(&self->super));
   return TRUE;
 }
 

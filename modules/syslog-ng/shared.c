@@ -19,6 +19,7 @@ static GCond registry_changed;
 static GHashTable *registry; /* database -> MtShared */
 static GHashTable *mail_wanted; /* databases whose mail a source emits */
 static gint64 wakes;
+static GHashTable *waiting; /* driver's persist name -> GArray of gint64 */
 
 static void
 log_message(gpointer user, MtLogLevel level, const gchar *message)
@@ -158,6 +159,35 @@ mt_shared_commit(MtShared *shared, GError **error)
   else if (mt_engine_alert_id(shared->engine) != before)
     mt_shared_wake();
   return ok;
+}
+
+GArray *
+mt_shared_waiting(const gchar *name, gint64 length)
+{
+  gint64 known = 0;
+  GArray *streams;
+
+  g_mutex_lock(&registry_lock);
+  if (!waiting)
+    waiting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  streams = g_hash_table_lookup(waiting, name);
+  if (!streams)
+    {
+      streams = g_array_new(FALSE, FALSE, sizeof(gint64));
+      g_hash_table_insert(waiting, g_strdup(name), streams);
+    }
+  g_mutex_unlock(&registry_lock);
+  for (guint i = 0; i < streams->len; i++)
+    known += g_array_index(streams, gint64, i);
+  if (length < known) /* not the queue that we know */
+    {
+      g_array_set_size(streams, 0);
+      known = 0;
+    }
+  length -= known;
+  if (length > 0)
+    g_array_append_val(streams, length);
+  return streams;
 }
 
 /* ---- for sources ------------------------------------------------------------------------ */

@@ -50,4 +50,10 @@ void mt_shared_wake(void);
  * engine of this process writes to it. */
 gboolean mt_shared_emitted(const gchar *database, gint64 id);
 
+/* mt_shared_waiting: the streams of lines that wait in the queue of the driver of this persist
+ * name, oldest first: how many lines of each.  The queue outlives a reload, and file() and its
+ * like then send what waits once more, behind it: each reload begins another stream.
+ * @length: of the queue as the driver finds it.  (transfer none) for the driver's worker. */
+GArray *mt_shared_waiting(const gchar *name, gint64 length);
+
 #endif

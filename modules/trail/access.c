@@ -167,6 +167,24 @@ smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
   return ip ? mt_hash_mix(key, mt_hash(&trail->key, ip->b, 16)) : key;
 }
 
+/* A login that an SMTP server tells of, not its submissions: of its connection. */
+static guint64
+login_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  if (mt_event_word(event, MT_F_SERVICE) == MT_WORD_SMTP && !mt_event_has(event, MT_F_SESSION)
+      && mt_event_has(event, MT_F_CLIENT_IP) && line->pid >= 0)
+    return smtp_key(trail, line, event);
+  return mailbox_key(trail, line, event);
+}
+
+/* The connection that a line is of: by its session, or by process and client. */
+static guint64
+connection_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  return mt_event_has(event, MT_F_SESSION) ? mailbox_key(trail, line, event)
+                                           : smtp_key(trail, line, event);
+}
+
 static gboolean
 is_in_memory(const MtTrail *trail, const MtAccessRow *row)
 {
@@ -361,7 +379,7 @@ is_same_login(const MtAccess *access, const MtEvent *event)
 void
 mt_access_push_login(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
-  guint64 key = mailbox_key(trail, line, event);
+  guint64 key = login_key(trail, line, event);
   MtAccess *access = find_in_memory(trail, key, line->time + MT_HOUR_US);
 
   if (access && is_same_login(access, event))
@@ -427,12 +445,23 @@ mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *eve
   tell_login(trail, access, fact);
 }
 
+gboolean
+mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan *account,
+                        MtSpan *method)
+{
+  MtAccess *access = find_access(trail, connection_key(trail, line, event), line->time);
+
+  if (!access || access->service != MT_WORD_SMTP || line->time > access->last_at + SMTP_SESSION_US)
+    return FALSE;
+  *account = access_text(access, access->account);
+  *method = access_text(access, access->method);
+  return TRUE;
+}
+
 void
 mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  guint64 key = mt_event_has(event, MT_F_SESSION) ? mailbox_key(trail, line, event)
-                                                  : smtp_key(trail, line, event);
-  MtAccess *access = find_in_memory(trail, key, line->time);
+  MtAccess *access = find_in_memory(trail, connection_key(trail, line, event), line->time);
 
   if (access && access->service == MT_WORD_SMTP && access->ended_at == MT_NO_TIME)
     end_access(trail, access, line, event);

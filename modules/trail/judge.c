@@ -1,17 +1,25 @@
 /* judge.c: what a message's and a delivery's state means */
 #include "trail/private.h"
 
-/* Not every server says that a message has left its queue (Postfix does, and gives
- * each message an ID line): then it has when all its recipients are through. */
 static gboolean
-is_through(const MtMessage *message)
+is_at_end(const MtDelivery *delivery)
 {
-  if (message->flags & MT_MESSAGE_CLEANED || message->nrcpt <= 0
-      || message->n_deliveries < message->nrcpt)
+  return delivery->flags & MT_DELIVERY_REFUSED
+         || (delivery->status != MT_WORD_NONE && delivery->status != MT_WORD_DEFERRED);
+}
+
+/* Sendmail, OpenSMTPD and others do not say when a message leaves the queue: it does when each
+ * of its recipients has come to an end.  A notification has one, though no line says so. */
+static gboolean
+is_all_at_end(const MtMessage *message)
+{
+  if (message->nrcpt == MT_NO_NUMBER ? message->parent_kind != MT_PARENT_BOUNCE
+                                     : message->n_deliveries < message->nrcpt)
+    return FALSE;
+  if (!message->n_deliveries)
     return FALSE;
   for (guint i = 0; i < message->n_deliveries; i++)
-    if (message->deliveries[i].status == MT_WORD_NONE
-        || message->deliveries[i].status == MT_WORD_DEFERRED)
+    if (!is_at_end(&message->deliveries[i]))
       return FALSE;
   return TRUE;
 }
@@ -19,7 +27,7 @@ is_through(const MtMessage *message)
 MtState
 mt_judge_state(const MtMessage *message)
 {
-  if (message->flags & MT_MESSAGE_DEQUEUED || is_through(message))
+  if (message->flags & MT_MESSAGE_DEQUEUED || is_all_at_end(message))
     return MT_STATE_DONE;
   if (message->flags & MT_MESSAGE_REFUSED && !(message->flags & MT_MESSAGE_ACTIVE))
     return MT_STATE_REJECTED;
@@ -156,6 +164,7 @@ recipient_is_local(const MtTrail *trail, const MtMessage *message, const MtDeliv
   MtSpan transport = mt_message_text(message, delivery->transport);
 
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
+         || (delivery->status == MT_WORD_SENT && !delivery->relay_name && !delivery->has_relay_ip)
          || mt_trail_is_local_domain(trail, mt_message_text(message, delivery->recipient));
 }
 

@@ -24,23 +24,68 @@ recipient_key(const MtTrail *trail, MtSpan message_id, MtSpan recipient)
   return mt_hash_mix(mt_trail_hash(trail, message_id), mt_trail_hash(trail, recipient));
 }
 
-static void
-add_mailbox(MtMessage *message, MtDelivery *delivery, MtSpan mailbox)
+static gint
+compare(MtSpan a, MtSpan b)
 {
-  MtSpan before = text(message, delivery->mailbox);
-  gchar *both;
+  gint order = memcmp(a.at, b.at, MIN(a.len, b.len));
 
-  if (!mailbox.len || mt_span_find(before, mailbox))
+  return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static void
+append_item(GString *list, MtSpan item)
+{
+  if (list->len)
+    g_string_append(list, ", ");
+  g_string_append_len(list, item.at, item.len);
+}
+
+/* @list with @name in its place; it is there already if the length stays. */
+static GString *
+list_with(MtSpan list, MtSpan name)
+{
+  GString *with = g_string_new(NULL);
+  MtCursor cur = mt_cursor(list);
+  MtSpan item;
+
+  while (mt_cursor_left(&cur))
+    {
+      if (!MT_SCAN_UNTIL(&cur, ", ", &item))
+        {
+          item = mt_cursor_rest(&cur);
+          cur.at = cur.end;
+        }
+      if (name.len && compare(name, item) <= 0)
+        {
+          if (!mt_span_equal(name, item))
+            append_item(with, name);
+          name.len = 0;
+        }
+      append_item(with, item);
+    }
+  if (name.len)
+    append_item(with, name);
+  return with;
+}
+
+/* "INBOX, Lists": each folder or address once, by name, as lines come in any order. */
+static void
+add_to_list(MtMessage *message, MtText *field, MtSpan name)
+{
+  MtSpan before = text(message, *field);
+  GString *list;
+
+  if (!name.len)
     return;
   if (!before.len)
     {
-      delivery->mailbox = mt_arena_put(&message->arena, mailbox);
+      *field = mt_arena_put(&message->arena, name);
       return;
     }
-  both = g_strdup_printf("%.*s, %.*s", (gint) before.len, before.at, (gint) mailbox.len,
-                         mailbox.at);
-  delivery->mailbox = mt_arena_put(&message->arena, mt_span_of_string(both));
-  g_free(both);
+  list = list_with(before, name);
+  if (list->len != before.len)
+    *field = mt_arena_put(&message->arena, mt_span(list->str, list->len));
+  g_string_free(list, TRUE);
 }
 
 /* A copy that stays counts more than what was sent on or thrown away. */
@@ -60,9 +105,9 @@ apply(MtTrail *trail, MtMessage *message, MtDelivery *delivery, const MtEvent *e
   MtWord action = mt_event_word(event, MT_F_ACTION);
 
   if (action == MT_WORD_STORED)
-    add_mailbox(message, delivery, mt_event_text(event, MT_F_MAILBOX));
-  else if (action == MT_WORD_FORWARDED && mt_event_has(event, MT_F_TARGET))
-    delivery->forwarded_to = mt_arena_put(&message->arena, mt_event_text(event, MT_F_TARGET));
+    add_to_list(message, &delivery->mailbox, mt_event_text(event, MT_F_MAILBOX));
+  else if (action == MT_WORD_FORWARDED)
+    add_to_list(message, &delivery->forwarded_to, mt_event_text(event, MT_F_TARGET));
   else if (action == MT_WORD_VACATION)
     delivery->flags |= MT_DELIVERY_AUTO_REPLY;
   if (weight(action) > weight(delivery->stored_action))
@@ -126,8 +171,8 @@ find_delivery(const MtTrail *trail, const MtEvent *event, MtMessage **message,
 
   if (!message_id.len)
     return 0;
-  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id));
-       link; link = mt_table_next(link))
+  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id)); link;
+       link = mt_table_next(link))
     {
       MtMessage *candidate = MT_OF_LINK(MtMessage, by_message_id, link);
 

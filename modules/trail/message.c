@@ -362,20 +362,23 @@ mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id)
 
 /* A line that the record cannot have a second time. */
 static gboolean
-is_second(const MtMessage *message, const MtEvent *event)
+is_second(const MtMessage *message, const MtEvent *event, MtTime at)
 {
   switch (event->kind)
     {
-    case MT_EVENT_ACCEPT:
-      return (message->flags & MT_MESSAGE_ACCEPTED) != 0;
+    case MT_EVENT_ACCEPT: /* OpenSMTPD before 6.4 has one for each recipient */
+      return message->flags & MT_MESSAGE_ACCEPTED
+             && !(mt_event_has(event, MT_F_SESSION)
+                  && ABS(at - message->first_at) <= MT_TRAIL_GRACE_US);
     case MT_EVENT_MESSAGE_ID:
       return (message->flags & MT_MESSAGE_CLEANED) != 0;
     case MT_EVENT_QUEUED:
       return message->sender
              && !mt_span_equal(mt_message_text(message, message->sender),
                                mt_event_text(event, MT_F_SENDER));
-    case MT_EVENT_DEQUEUE:
-      return message->dequeued_at != MT_NO_TIME && !mt_event_has(event, MT_F_REASON);
+    case MT_EVENT_DEQUEUE: /* Exim says that it is done with what was deleted, too */
+      return message->dequeued_at != MT_NO_TIME && !mt_event_has(event, MT_F_REASON)
+             && !(message->flags & MT_MESSAGE_DELETED);
     default:
       return FALSE;
     }
@@ -392,7 +395,7 @@ may_follow_end(const MtEvent *event)
 static gint64
 distance(const MtMessage *message, const MtEvent *event, MtTime at)
 {
-  if (is_second(message, event))
+  if (is_second(message, event, at))
     return -1;
   if (message->dequeued_at != MT_NO_TIME && at > message->dequeued_at + MT_TRAIL_GRACE_US)
     return may_follow_end(event) && at < message->dequeued_at + MT_HOUR_US
@@ -464,12 +467,24 @@ instance_of(const MtLine *line)
 }
 
 /* Any line that moves a message may be the first that comes, even its last one; what
- * is only said about it makes no record. */
+ * is only said about it, or about its connection, makes no record. */
 static gboolean
 begins_message(const MtEvent *event)
 {
-  return event->kind != MT_EVENT_NOTICE && event->kind != MT_EVENT_TLS_ERROR
-         && event->kind != MT_EVENT_LIMIT;
+  switch (event->kind)
+    {
+    case MT_EVENT_NOTICE:
+    case MT_EVENT_CONNECT:
+    case MT_EVENT_DISCONNECT:
+    case MT_EVENT_LOGIN:
+    case MT_EVENT_LOGIN_FAILED:
+    case MT_EVENT_TLS:
+    case MT_EVENT_TLS_ERROR:
+    case MT_EVENT_LIMIT:
+      return FALSE;
+    default:
+      return TRUE;
+    }
 }
 
 static MtMessage *
@@ -578,6 +593,16 @@ extend_life(MtTrail *trail, MtMessage *message, MtTime at)
     }
 }
 
+/* Handed in on this machine, not over the network: by a user whom the line names, or in a
+ * session of a client that has a name and no address. */
+static gboolean
+is_local_user(const MtEvent *event)
+{
+  return !mt_event_has(event, MT_F_CLIENT_IP)
+         && (mt_event_has(event, MT_F_ACCOUNT)
+             || (mt_event_has(event, MT_F_SESSION) && mt_event_has(event, MT_F_CLIENT_NAME)));
+}
+
 /* "postfix/submission/smtpd" is the service submission; the daemon alone is smtp. */
 static MtSpan
 service_of(const MtLine *line, const MtEvent *event)
@@ -589,6 +614,8 @@ service_of(const MtLine *line, const MtEvent *event)
     return mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_SERVICE)));
   if (mt_event_has(event, MT_F_UID))
     return MT_SPAN("pickup");
+  if (is_local_user(event))
+    return MT_SPAN("local");
   first = program.len ? memchr(program.at, '/', program.len) : NULL;
   last = first ? memrchr(program.at, '/', program.len) : NULL;
   if (last > first)
@@ -631,22 +658,49 @@ fold_client(MtTrail *trail, MtMessage *message, const MtEvent *event)
     }
   if (mt_event_has(event, name))
     message->client_name = put(message, event->value[name].text);
-  if (mt_event_has(event, MT_F_AUTH_USER) || mt_event_has(event, MT_F_UID)
+  if (mt_event_has(event, MT_F_AUTH_USER) || mt_event_has(event, MT_F_UID) || is_local_user(event)
       || mt_event_word(event, MT_F_DIRECTION) == MT_WORD_OUT || (ip && mt_trail_is_ours(trail, ip)))
     message->flags |= MT_MESSAGE_OURS;
 }
 
+/* Exim and others leave the angle brackets out: with them, a message has one ID wherever
+ * it goes. */
 static void
-take_message_id(MtTrail *trail, MtMessage *message, const MtEvent *event)
+learn_message_id(MtTrail *trail, MtMessage *message, MtSpan id)
 {
-  if (!mt_event_has(event, MT_F_MESSAGE_ID) || message->message_id)
+  gchar whole[MT_TEXT_MAX_BYTES];
+
+  if (message->message_id || !id.len)
     return;
-  message->message_id = put(message, mt_event_text(event, MT_F_MESSAGE_ID));
+  if (id.at[0] != '<' && id.len + 2 <= sizeof whole)
+    {
+      whole[0] = '<';
+      memcpy(whole + 1, id.at, id.len);
+      whole[id.len + 1] = '>';
+      id = mt_span(whole, id.len + 2);
+    }
+  message->message_id = put(message, id);
   index_message_id(trail, message);
   mt_hops_identified(trail, message);
   for (guint i = 0; i < message->n_deliveries; i++)
     if (message->deliveries[i].status == MT_WORD_SENT)
       mt_mailbox_delivered(trail, message, &message->deliveries[i]);
+}
+
+/* Sendmail and OpenSMTPD say who has logged in on a line of its own; theirs name the
+ * service or the session. */
+static void
+fold_login(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtSpan account, method;
+
+  if (message->auth_user || mt_event_has(event, MT_F_AUTH_USER)
+      || !(mt_event_has(event, MT_F_SERVICE) || mt_event_has(event, MT_F_SESSION))
+      || !mt_access_of_connection(trail, line, event, &account, &method))
+    return;
+  message->auth_user = put(message, account);
+  message->auth_method = put(message, method);
+  message->flags |= MT_MESSAGE_OURS;
 }
 
 /* Programs without a line for each of it say all of the envelope at once. */
@@ -657,7 +711,7 @@ take_envelope(MtTrail *trail, MtMessage *message, const MtEvent *event)
   if (mt_event_has(event, MT_F_SIZE))
     message->size = mt_event_number(event, MT_F_SIZE, 0);
   message->nrcpt = MAX(message->nrcpt, mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER));
-  take_message_id(trail, message, event);
+  learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
 static void
@@ -667,6 +721,7 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 
   message->flags |= MT_MESSAGE_ACCEPTED;
   fold_client(trail, message, event);
+  fold_login(trail, line, message, event);
   keep_text(message, &message->auth_user, event, MT_F_AUTH_USER);
   keep_text(message, &message->auth_method, event, MT_F_AUTH_METHOD);
   keep_text(message, &message->subject, event, MT_F_SUBJECT);
@@ -674,7 +729,9 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   message->service = put(message, service);
   message->port = port_of(service, event);
   if (mt_event_has(event, MT_F_ORIG_QUEUE_ID))
-    mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID), MT_PARENT_HOP);
+    mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID),
+                 mt_event_word(event, MT_F_KIND) == MT_WORD_BOUNCE ? MT_PARENT_BOUNCE
+                                                                   : MT_PARENT_HOP);
   else
     tell_sent(trail, message, line->time, FALSE);
   mt_hops_root_changed(trail, message);
@@ -685,7 +742,7 @@ fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const Mt
 {
   message->flags |= MT_MESSAGE_CLEANED;
   message->instance = put(message, instance_of(line));
-  take_message_id(trail, message, event);
+  learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
 static void
@@ -708,6 +765,34 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     touch_deliveries(trail, message);
 }
 
+static gboolean
+is_final(MtWord status)
+{
+  return status != MT_WORD_NONE && status != MT_WORD_DEFERRED;
+}
+
+/* An attempt that failed before the address was expanded, or that named the whole address
+ * where a local delivery names the mailbox alone: Exim's "== bob@example.com <info@...>",
+ * then "=> bob <info@...>". */
+static MtDelivery *
+find_forerunner(const MtMessage *message, MtSpan recipient, MtSpan orig_recipient)
+{
+  for (guint i = 0; orig_recipient.len && i < message->n_deliveries; i++)
+    {
+      MtDelivery *delivery = &message->deliveries[i];
+      MtSpan to = mt_message_text(message, delivery->recipient);
+
+      if (is_final(delivery->status) || delivery->flags & MT_DELIVERY_REFUSED)
+        continue;
+      if (!delivery->orig_recipient && mt_span_equal(to, orig_recipient))
+        return delivery;
+      if (to.len > recipient.len && to.at[recipient.len] == '@' && mt_span_starts(to, recipient)
+          && mt_span_equal(mt_message_text(message, delivery->orig_recipient), orig_recipient))
+        return delivery;
+    }
+  return NULL;
+}
+
 MtDelivery *
 mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan orig_recipient,
                     gboolean create)
@@ -725,9 +810,12 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
     }
   if (!create)
     return NULL;
+  delivery = find_forerunner(message, recipient, orig_recipient);
+  if (delivery && delivery->orig_recipient)
+    return delivery;
   if (message->n_deliveries == 1 && message->deliveries[0].flags & MT_DELIVERY_PLACEHOLDER)
     delivery = &message->deliveries[0];
-  else
+  else if (!delivery)
     {
       delivery = add_delivery(message);
       delivery->id = trail->ids.delivery++;
@@ -737,12 +825,6 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
   delivery->recipient = put(message, recipient);
   delivery->orig_recipient = put(message, orig_recipient);
   return delivery;
-}
-
-static gboolean
-is_final(MtWord status)
-{
-  return status != MT_WORD_NONE && status != MT_WORD_DEFERRED;
 }
 
 /* The latest attempt is the state; a final one stays, whatever comes late. */
@@ -778,12 +860,16 @@ fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
   delivery->session = put(message, mt_event_text(event, MT_F_SESSION));
 }
 
-/* Mailboxes that a delivery agent of ours writes to live here. */
+/* Mailboxes that a delivery agent of ours writes to live here.  Exim's and Sendmail's
+ * transports have any name; but what went to no relay stayed here. */
 static gboolean
-is_mailbox_transport(MtSpan transport)
+is_mailbox_delivery(const MtEvent *event)
 {
+  MtSpan transport = mt_event_text(event, MT_F_TRANSPORT);
+
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
-         || MT_SPAN_IS(transport, "lmtp") || MT_SPAN_IS(transport, "storedriver");
+         || MT_SPAN_IS(transport, "lmtp") || MT_SPAN_IS(transport, "storedriver")
+         || !(mt_event_has(event, MT_F_RELAY_NAME) || mt_event_has(event, MT_F_RELAY_IP));
 }
 
 /* Each attempt that was put off is kept: when, by whom, and why. */
@@ -829,7 +915,7 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
     return;
   if (delivery->next_queue_id)
     mt_hops_to(trail, message, delivery);
-  else if (is_mailbox_transport(mt_event_text(event, MT_F_TRANSPORT)))
+  else if (is_mailbox_delivery(event))
     mt_trail_learn_address(trail, recipient);
   if (delivery->session || message->message_id)
     mt_mailbox_delivered(trail, message, delivery);

@@ -339,6 +339,11 @@ void mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent
                                MtFact *fact);
 void mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event);
 
+/* mt_access_of_connection: who has logged in over the SMTP connection that the line is of;
+ * for servers that say so on a line of its own.  The texts are the record's. */
+gboolean mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEvent *event,
+                                 MtSpan *account, MtSpan *method);
+
 /* mt_access_push_client: the name and version that an IMAP client gives of itself. */
 void mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event);
 

@@ -367,6 +367,7 @@ typedef enum
   MT_PENDING_LOGOUT,     /* a logout whose login is not known yet */
   MT_PENDING_CHILD,      /* a message goes on under a queue ID that is not known yet */
   MT_PENDING_PARENT,     /* a message came from a queue ID that is not known yet */
+  MT_PENDING_SESSION,    /* who the client of an SMTP session is, for its other lines */
 } MtPendingKind;
 
 typedef struct

@@ -313,9 +313,66 @@ push_others(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fa
     }
 }
 
+/* ---- sessions: OpenSMTPD names the client once, then the session alone ------------------ */
+
+static gboolean
+wants_client(const MtEvent *event)
+{
+  return mt_event_has(event, MT_F_SESSION) && !mt_event_has(event, MT_F_CLIENT_IP)
+         && (event->kind == MT_EVENT_ACCEPT || event->kind == MT_EVENT_LOGIN
+             || event->kind == MT_EVENT_LOGIN_FAILED || event->kind == MT_EVENT_REJECT
+             || event->kind == MT_EVENT_TLS || event->kind == MT_EVENT_DISCONNECT);
+}
+
+/* The event with the client that its session began with.  Each failed login is then an
+ * attempt of its own, not the session's one. */
+static void
+add_client(MtTrail *trail, const MtEvent *event, MtEvent *whole)
+{
+  static const MtField fields[] = { MT_F_CLIENT_IP, MT_F_CLIENT_NAME, MT_F_CLIENT_PORT };
+  guint64 key = mt_trail_hash(trail, mt_event_text(event, MT_F_SESSION));
+  MtPending *pending = mt_pending_next(trail, MT_PENDING_SESSION, key, NULL);
+  MtEvent connect;
+  MtLine line;
+
+  *whole = *event;
+  if (!pending)
+    return;
+  mt_pending_read(pending, &connect, &line);
+  for (guint i = 0; i < G_N_ELEMENTS(fields); i++)
+    if (mt_event_has(&connect, fields[i]) && !mt_event_has(whole, fields[i]))
+      *mt_event_add(whole, fields[i]) = connect.value[fields[i]];
+  if (event->kind == MT_EVENT_LOGIN_FAILED)
+    mt_event_drop(whole, MT_F_SESSION);
+}
+
+static void
+keep_session(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  guint64 key = mt_trail_hash(trail, mt_event_text(event, MT_F_SESSION));
+  MtPending *pending = mt_pending_next(trail, MT_PENDING_SESSION, key, NULL);
+
+  if (event->kind == MT_EVENT_CONNECT && !pending)
+    mt_pending_add(trail, MT_PENDING_SESSION, key, line, event);
+  else if (event->kind == MT_EVENT_DISCONNECT && pending)
+    mt_pending_remove(trail, pending);
+}
+
+static void
+push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
+{
+  if (mt_event_text(event, MT_F_QUEUE_ID).len)
+    mt_messages_push(trail, line, event);
+  push_others(trail, line, event, fact);
+  if (mt_event_has(event, MT_F_SESSION))
+    keep_session(trail, line, event);
+}
+
 void
 mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
+  MtEvent whole;
+
   fact->kind = MT_FACT_NONE;
   g_array_set_size(trail->facts, 0);
   trail->told_facts = 0;
@@ -328,9 +385,12 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
     }
   if (is_access(event) && mt_trail_has_term(trail->settings->ignore_access, line->text))
     return;
-  if (mt_event_text(event, MT_F_QUEUE_ID).len)
-    mt_messages_push(trail, line, event);
-  push_others(trail, line, event, fact);
+  if (wants_client(event))
+    {
+      add_client(trail, event, &whole);
+      event = &whole;
+    }
+  push(trail, line, event, fact);
 }
 
 gboolean

@@ -148,9 +148,11 @@ spec_read(const gchar *path, GError **error)
       else if (g_str_has_prefix(lines[i], "= ") && examples->len)
         {
           SpecExample *example = g_ptr_array_index(examples, examples->len - 1);
+          gchar *before_this = example->expected;
 
-          g_free(example->expected);
-          example->expected = g_strdup(lines[i] + 2);
+          example->expected = before_this ? g_strconcat(before_this, "\n", lines[i] + 2, NULL)
+                                          : g_strdup(lines[i] + 2);
+          g_free(before_this);
         }
     }
   g_strfreev(lines);
@@ -161,8 +163,9 @@ spec_read(const gchar *path, GError **error)
   return NULL;
 }
 
-void
-spec_parse(const SpecExample *example, const gchar *at, gsize len, MtLine *line, MtEvent *event)
+static void
+parse_part(const SpecExample *example, const gchar *at, gsize len, guint part, MtLine *line,
+           MtEvent *event)
 {
   static MtParser parser; /* all of it is zero at first: no program is known */
   MtStream stream;
@@ -173,7 +176,13 @@ spec_parse(const SpecExample *example, const gchar *at, gsize len, MtLine *line,
   for (guint i = 0; example->before && i < example->before->len; i++)
     mt_stream_head(&stream, mt_span_of_string(g_ptr_array_index(example->before, i)), line);
   mt_stream_head(&stream, mt_span(at, len), line);
-  mt_parser_parse(&parser, line, event);
+  mt_parser_parse_part(&parser, line, part, event);
+}
+
+void
+spec_parse(const SpecExample *example, const gchar *at, gsize len, MtLine *line, MtEvent *event)
+{
+  parse_part(example, at, len, 0, line, event);
 }
 
 static gboolean
@@ -205,6 +214,31 @@ spec_event_text(const MtEvent *event)
         g_string_append_len(text, value->str, value->len);
     }
   g_string_free(value, TRUE);
+  return g_string_free(text, FALSE);
+}
+
+gchar *
+spec_events_text(const SpecExample *example, MtEvent *first)
+{
+  GString *text = g_string_new(NULL);
+  guint parts = 1;
+
+  for (guint part = 0; part < parts; part++)
+    {
+      MtEvent event;
+      MtLine line;
+      gchar *one;
+
+      parse_part(example, example->line->str, example->line->len, part, &line, &event);
+      if (!part)
+        {
+          *first = event;
+          parts = event.parts;
+        }
+      one = spec_event_text(&event);
+      g_string_append_printf(text, "%s%s", part ? "\n" : "", one);
+      g_free(one);
+    }
   return g_string_free(text, FALSE);
 }
 

@@ -2,7 +2,8 @@
  *
  * A .spec is prose with examples in it: "> raw line" and, below, the event it must
  * become, "= event field=value ...".  ">\ raw line" is a line with C escapes in it
- * (bytes that a text file cannot hold).  ">+ header" goes into the stream before the
+ * (bytes that a text file cannot hold).  A line that says several events has a "=" line for
+ * each.  ">+ header" goes into the stream before the
  * next line and is no example: the head of a table.  Values with spaces stand in quotes.
  *
  * Two more kinds of line tell the forgery test what strangers can do:
@@ -37,7 +38,7 @@ typedef struct
 {
   gint number;          /* of the raw line in the file, from 1 */
   GString *line;        /* the raw bytes */
-  gchar *expected;      /* behind "= ", NULL where none is given */
+  gchar *expected;      /* behind "= ", a line for each; NULL where none is given */
   GPtrArray *before;    /* gchar*: header lines of the stream, nullable */
   guint64 forgeable[2]; /* bit per MtField */
   SpecWritten written[MT_FIELD_COUNT][SPEC_WAYS];
@@ -54,6 +55,10 @@ void spec_parse(const SpecExample *example, const gchar *at, gsize len, MtLine *
 
 /* spec_event_text: an event as the "=" line writes it. (transfer full) */
 gchar *spec_event_text(const MtEvent *event);
+
+/* spec_events_text: all that an example's line says, an event a line; @first: the first of
+ * them. (transfer full) */
+gchar *spec_events_text(const SpecExample *example, MtEvent *first);
 
 /* spec_name: the dialect's name from ".../NAME.spec". (transfer full) */
 gchar *spec_name(const gchar *path);

@@ -43,8 +43,7 @@ test_example(gconstpointer data)
       g_test_fail();
       return;
     }
-  parse_bytes(this->example, this->example->line->str, this->example->line->len, &event);
-  text = spec_event_text(&event);
+  text = spec_events_text(this->example, &event);
   if (!g_str_equal(text, this->example->expected))
     g_test_message("%s:%d:\n   line %s\n   want %s\n    got %s", this->fixture->path,
                    this->example->number, this->example->line->str, this->example->expected, text);
@@ -206,7 +205,7 @@ update(const gchar *path)
     {
       MtEvent event;
       SpecExample *example;
-      gchar *is;
+      gchar *is, **each;
 
       if (g_str_has_prefix(lines[i], "= "))
         continue;
@@ -216,9 +215,11 @@ update(const gchar *path)
       if (next >= examples->len || (example = g_ptr_array_index(examples, next))->number != i + 1)
         continue;
       next++;
-      parse_bytes(example, example->line->str, example->line->len, &event);
-      is = spec_event_text(&event);
-      g_string_append_printf(out, "= %s\n", is);
+      is = spec_events_text(example, &event);
+      each = g_strsplit(is, "\n", -1);
+      for (gchar **one = each; *one; one++)
+        g_string_append_printf(out, "= %s\n", *one);
+      g_strfreev(each);
       g_free(is);
     }
   if (!g_file_set_contents(path, out->str, out->len, &error))

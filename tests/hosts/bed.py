@@ -16,6 +16,7 @@ import ctypes
 import os
 import pwd
 import random
+import re
 import shutil
 import signal
 import socket
@@ -174,7 +175,7 @@ class Bed:
 
     def __init__(self, tap, logs="files"):
         self.tap = tap
-        self.dir = tempfile.mkdtemp(prefix="mt.", dir="/tmp" if os.path.isdir("/tmp") else None)
+        self.dir = tempfile.mkdtemp(prefix="mtbed.", dir="/tmp" if os.path.isdir("/tmp") else None)
         os.chmod(self.dir, 0o755)
         self.running = []   # (name, Popen), in the order they were started
         self.servers = []   # objects with stop()
@@ -294,7 +295,7 @@ log {{ source(s_alerts); destination(d_alerts); }};
     def syslog_ng(self, conf):
         control = self.path("control")
         process = self.start("syslog-ng", [
-            "syslog-ng", "--foreground", "--no-caps", "--cfgfile", conf,
+            "syslog-ng", "--foreground", "--stderr", "--no-caps", "--cfgfile", conf,
             "--persist-file", self.path("persist"), "--pidfile", self.path("syslog-ng.pid"),
             "--control", control, "--module-path", module_path()])
         if not wait_for(lambda: process.poll() is not None or self.ctl("stats").startswith("SourceName"), 20):
@@ -382,7 +383,7 @@ relayhost = [127.0.0.1]:{remote}
 smtp_host_lookup = native
 disable_dns_lookups = yes
 smtpd_sasl_type = dovecot
-smtpd_sasl_path = {dir}/dovecot/postfix-auth
+smtpd_sasl_path = {auth}
 smtpd_authorized_xclient_hosts = 127.0.0.0/8
 smtpd_client_restrictions = check_client_access texthash:{dir}/clients
 smtpd_helo_required = yes
@@ -411,6 +412,8 @@ smtpd_tls_loglevel = 1
 
 
 class Postfix:
+    """MAIN: more of main.cf, in place of what stands in ours."""
+
     def __init__(self, bed, main=""):
         self.bed, self.dir = bed, bed.path("postfix")
         os.makedirs(self.dir)
@@ -421,9 +424,12 @@ class Postfix:
         log = "" if bed.logs == "devlog" else \
             f"maillog_file = {bed.path('postfix.log')}\nmaillog_file_prefixes = {bed.dir}"
         pem = make_certificate(bed)
-        write(os.path.join(self.dir, "main.cf"), MAIN_CF.format(
-            dir=self.dir, log=log, lmtp=bed.port("lmtp"), remote=bed.port("remote"), policy=bed.port("policy"),
-            tls="may" if pem else "none", pem=pem).replace(f"{self.dir}/dovecot", bed.path("dovecot")) + main)
+        text = MAIN_CF.format(
+            dir=self.dir, auth=bed.path("dovecot", "postfix-auth"), log=log, lmtp=bed.port("lmtp"),
+            remote=bed.port("remote"), policy=bed.port("policy"), tls="may" if pem else "none", pem=pem)
+        for name in re.findall(r"^(\w+) =", main, re.M):    # it may say each parameter only once
+            text = re.sub(rf"^{name} =.*\n", "", text, flags=re.M)
+        write(os.path.join(self.dir, "main.cf"), text + main)
         ports = {name: f"127.0.0.1:{bed.port(name)}" for name in ("smtp", "submission", "reinject", "postscreen")}
         write(os.path.join(self.dir, "master.cf"), MASTER_CF.format(**ports))
 
@@ -434,7 +440,7 @@ class Postfix:
     def start(self):
         # As "postfix start-fg" does it, whose shell would stand between master(8) and us.
         checked = self.bed.run("postfix", "-c", self.dir, "check")
-        daemons = self.bed.run("postconf", "-c", self.dir, "-h", "daemon_directory").stdout.strip()
+        daemons = self.bed.run("postconf", "-c", self.dir, "-h", "daemon_directory").stdout.split()[-1]
         self.process = self.bed.start("postfix", [os.path.join(daemons, "master"), "-s", "-c", self.dir])
         if not wait_for(lambda: listens(self.bed.port("reinject")) or self.process.poll() is not None, 20) \
                 or self.process.poll() is not None:

@@ -182,5 +182,5 @@ class PopFrom(From, poplib.POP3):
 def quietly(call, *arguments):
     try:
         return call(*arguments)
-    except (imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException) as error:
+    except (imaplib.IMAP4.error, poplib.error_proto, smtplib.SMTPException, OSError) as error:
         return error

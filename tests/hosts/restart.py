@@ -29,13 +29,13 @@ def counters(bed):
 
 
 def interrupted(bed, seed):
-    """Three reloads, two restarts, four kills, while the log grows."""
+    """Six reloads, two restarts, four kills, while the log grows."""
     tap, log = bed.tap, MailLog(bed, "--messages", str(MESSAGES), "--seed", str(seed))
     conf = bed.syslog_ng_conf(FILE_SOURCE.format(log.growing, ""), 'local-domains("example.com")')
     process = bed.syslog_ng(conf)
     log.start_growing()
     chance = random.Random(seed + 1)
-    steps = [signal.SIGHUP] * 3 + [signal.SIGTERM] * 2 + [signal.SIGKILL] * 4
+    steps = [signal.SIGHUP] * 6 + [signal.SIGTERM] * 2 + [signal.SIGKILL] * 4
     chance.shuffle(steps)
     seen = []
     for step in steps:
