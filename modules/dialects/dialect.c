@@ -159,6 +159,24 @@ mt_take_line(MtCursor *cur, MtEvent *event)
   return MT_PARSE_MATCH;
 }
 
+gboolean
+mt_scan_mailbox(MtCursor *cur, MtSpan *out)
+{
+  const gchar *at = cur->at;
+  gboolean quoted = FALSE;
+
+  for (; at < cur->end && (quoted || *at != ' '); at++)
+    if (quoted && *at == '\\' && at + 1 < cur->end)
+      at++;
+    else if (*at == '"')
+      quoted = !quoted;
+  if (quoted)
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at;
+  return TRUE;
+}
+
 static const MtKey *
 find_key(const MtKey *keys, MtSpan name)
 {

@@ -133,6 +133,10 @@ typedef struct
  * Returns: FALSE, cursor untouched, where the text is no such thing. */
 gboolean mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields);
 
+/* mt_scan_mailbox: an address up to a space, or empty; in quotes (RFC 5321 4.1.2) it may
+ * hold spaces.  Returns: FALSE, cursor untouched, where a quote is never closed. */
+gboolean mt_scan_mailbox(MtCursor *cur, MtSpan *out);
+
 extern const MtPeerFields mt_client_fields; /* client_name, client_ip, client_port */
 extern const MtPeerFields mt_relay_fields;  /* relay_name, relay_ip, relay_port */
 

@@ -129,7 +129,8 @@ typedef enum
   X(TLS_VERSION, "tls_version", TEXT) \
   X(CIPHER, "cipher", TEXT) \
   X(COUNT, "count", INTEGER) \
-  X(SESSION, "session", TEXT)
+  X(SESSION, "session", TEXT) \
+  X(QP, "qp", INTEGER)
 
 typedef enum
 {

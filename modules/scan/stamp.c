@@ -312,6 +312,44 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
   return TRUE;
 }
 
+/* 2^62, and the ten seconds between TAI and UTC in 1970 (tai_unix() in djb's libtai). */
+#define TAI64_EPOCH (G_GUINT64_CONSTANT(0x4000000000000000) + 10)
+
+/* Until the year 9999, as far as mt_time_format() writes. */
+#define TAI64_MAX_S G_GUINT64_CONSTANT(253402300800)
+
+/* @digits hexadecimal digits; FALSE where one is none. */
+static gboolean
+scan_hex(MtCursor *cur, guint digits, guint64 *out)
+{
+  *out = 0;
+  if (mt_cursor_left(cur) < digits)
+    return FALSE;
+  for (guint i = 0; i < digits; i++, cur->at++)
+    {
+      gint digit = g_ascii_xdigit_value(*cur->at);
+
+      if (digit < 0)
+        return FALSE;
+      *out = *out << 4 | digit;
+    }
+  return TRUE;
+}
+
+gboolean
+mt_scan_stamp_tai64n(MtCursor *cur, MtTime *out)
+{
+  MtCursor try = *cur;
+  guint64 label, ns;
+
+  if (!mt_scan_char(&try, '@') || !scan_hex(&try, 16, &label) || !scan_hex(&try, 8, &ns)
+      || label < TAI64_EPOCH || label - TAI64_EPOCH > TAI64_MAX_S || ns > 999999999)
+    return FALSE;
+  *out = (label - TAI64_EPOCH) * MT_SECOND_US + ns / 1000;
+  *cur = try;
+  return TRUE;
+}
+
 gboolean
 mt_scan_stamp(MtCursor *cur, MtClock *clock, MtTime *out)
 {

@@ -60,6 +60,12 @@ gboolean mt_scan_stamp_rfc3164(MtCursor *cur, MtClock *clock, MtTime *out);
  * (the clock's).  A leap second (:60) is the second after :59. */
 gboolean mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out);
 
+/* mt_scan_stamp_tai64n: "@400000004bdf95342c638c5c" as tai64n and multilog write it
+ * (daemontools-0.76, timestamp.c): 2^62 + 10 s + the system's seconds, in hexadecimal, and
+ * nanoseconds.  As tai64nlocal does, the ten seconds of 1970 are all that is taken off: the
+ * writers know no later leap second. */
+gboolean mt_scan_stamp_tai64n(MtCursor *cur, MtTime *out);
+
 /* mt_time_from_civil: days and seconds of the proleptic Gregorian calendar to
  * seconds since the epoch, no zone applied. */
 gint64 mt_civil_to_s(gint year, guint month, guint day, guint hour, guint minute, guint second);

@@ -278,28 +278,6 @@ mt_hops_on(MtTrail *trail, MtMessage *parent, MtSpan queue_id)
     wait_for(trail, MT_PENDING_CHILD, parent, queue_id, parent->last_at);
 }
 
-static MtMessage *
-find_waiting(MtTrail *trail, const MtEvent *event, const MtLine *line)
-{
-  MtSpan queue_id = mt_event_text(event, MT_F_QUEUE_ID);
-  gint64 id = mt_event_number(event, MT_F_UID, 0);
-
-  for (gint look = 0; look < 2; look++)
-    {
-      for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id));
-           link; link = mt_table_next(link))
-        {
-          MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
-
-          if (message->id == id)
-            return message;
-        }
-      if (!look)
-        mt_message_look_up(trail, line->host, queue_id);
-    }
-  return NULL;
-}
-
 static gboolean
 join_waiting(MtTrail *trail, MtMessage *message, MtPending *pending)
 {
@@ -310,7 +288,8 @@ join_waiting(MtTrail *trail, MtMessage *message, MtPending *pending)
   mt_pending_read(pending, &event, &line);
   if (!mt_span_equal(line.host, text(message, message->host)))
     return FALSE;
-  waiting = find_waiting(trail, &event, &line);
+  waiting = mt_message_with_id(trail, line.host, mt_event_text(&event, MT_F_QUEUE_ID),
+                               mt_event_number(&event, MT_F_UID, 0));
   if (!waiting)
     return TRUE; /* it is gone: nobody waits any more */
   if (pending->kind == MT_PENDING_PARENT)

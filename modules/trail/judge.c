@@ -157,14 +157,21 @@ mt_trail_is_known_account(const MtTrail *trail, MtSpan account)
   return mt_trail_is_local_domain(trail, account) || mt_trail_knows_account(trail, account);
 }
 
+gboolean
+mt_judge_stayed_here(MtSpan transport, gboolean has_relay)
+{
+  return !has_relay && !MT_SPAN_IS(transport, "remote");
+}
+
 /* A mailbox of ours: its domain is, or a delivery agent of ours has written to it. */
 static gboolean
 recipient_is_local(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
 {
   MtSpan transport = mt_message_text(message, delivery->transport);
+  gboolean has_relay = delivery->relay_name || delivery->has_relay_ip;
 
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
-         || (delivery->status == MT_WORD_SENT && !delivery->relay_name && !delivery->has_relay_ip)
+         || (delivery->status == MT_WORD_SENT && mt_judge_stayed_here(transport, has_relay))
          || mt_trail_is_local_domain(trail, mt_message_text(message, delivery->recipient));
 }
 
@@ -175,8 +182,8 @@ mt_judge_direction(const MtTrail *trail, const MtMessage *message, const MtDeliv
   gboolean local = recipient_is_local(trail, message, delivery);
   gboolean ours = (root->flags & MT_MESSAGE_OURS) != 0 || root->parent_kind == MT_PARENT_BOUNCE;
 
-  /* A log that begins in the middle: who handed it in is not known. */
-  if (!ours && !(root->flags & MT_MESSAGE_ACCEPTED))
+  /* A log that begins in the middle, a queue that does not say: who handed it in is not known. */
+  if (!ours && !(root->flags & MT_MESSAGE_ACCEPTED && root->service))
     ours = mt_trail_is_local_domain(trail, mt_message_text(message, message->sender));
   if (ours)
     return local ? MT_DIRECTION_LOCAL : MT_DIRECTION_OUT;

@@ -275,6 +275,47 @@ find_by_id(const MtTrail *trail, MtSpan queue_id, gint64 id)
   return NULL;
 }
 
+MtMessage *
+mt_message_with_id(MtTrail *trail, MtSpan host, MtSpan queue_id, gint64 id)
+{
+  MtMessage *message = find_by_id(trail, queue_id, id);
+
+  if (message)
+    return message;
+  mt_message_look_up(trail, host, queue_id);
+  return find_by_id(trail, queue_id, id);
+}
+
+static MtMessage *
+find_waiting(const MtTrail *trail, MtSpan host, MtSpan queue_id)
+{
+  MtMessage *best = NULL;
+
+  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
+       link = mt_table_next(link))
+    {
+      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
+
+      if (message->dequeued_at == MT_NO_TIME
+          && mt_span_equal(mt_message_text(message, message->queue_id), queue_id)
+          && mt_span_equal(mt_message_text(message, message->host), host)
+          && (!best || message->id > best->id))
+        best = message;
+    }
+  return best;
+}
+
+MtMessage *
+mt_message_waiting(MtTrail *trail, MtSpan host, MtSpan queue_id)
+{
+  MtMessage *message = find_waiting(trail, host, queue_id);
+
+  if (message)
+    return message;
+  mt_message_look_up(trail, host, queue_id);
+  return find_waiting(trail, host, queue_id);
+}
+
 void
 mt_message_adopt(MtMessage *parent, MtMessage *child)
 {
@@ -603,7 +644,8 @@ is_local_user(const MtEvent *event)
              || (mt_event_has(event, MT_F_SESSION) && mt_event_has(event, MT_F_CLIENT_NAME)));
 }
 
-/* "postfix/submission/smtpd" is the service submission; the daemon alone is smtp. */
+/* "postfix/submission/smtpd" is the service submission; the daemon alone is smtp.  A queue
+ * that says no more than that it has a message (qmail) does not know how it came. */
 static MtSpan
 service_of(const MtLine *line, const MtEvent *event)
 {
@@ -620,6 +662,9 @@ service_of(const MtLine *line, const MtEvent *event)
   last = first ? memrchr(program.at, '/', program.len) : NULL;
   if (last > first)
     return mt_span(first + 1, last - first - 1);
+  if (!first && !mt_event_has(event, MT_F_CLIENT_IP) && !mt_event_has(event, MT_F_CLIENT_NAME)
+      && !mt_event_has(event, MT_F_AUTH_USER))
+    return MT_NO_SPAN;
   return MT_SPAN("smtp");
 }
 
@@ -860,16 +905,16 @@ fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
   delivery->session = put(message, mt_event_text(event, MT_F_SESSION));
 }
 
-/* Mailboxes that a delivery agent of ours writes to live here.  Exim's and Sendmail's
- * transports have any name; but what went to no relay stayed here. */
+/* Mailboxes that a delivery agent of ours writes to live here. */
 static gboolean
 is_mailbox_delivery(const MtEvent *event)
 {
   MtSpan transport = mt_event_text(event, MT_F_TRANSPORT);
+  gboolean has_relay = mt_event_has(event, MT_F_RELAY_NAME) || mt_event_has(event, MT_F_RELAY_IP);
 
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
          || MT_SPAN_IS(transport, "lmtp") || MT_SPAN_IS(transport, "storedriver")
-         || !(mt_event_has(event, MT_F_RELAY_NAME) || mt_event_has(event, MT_F_RELAY_IP));
+         || mt_judge_stayed_here(transport, has_relay);
 }
 
 /* Each attempt that was put off is kept: when, by whom, and why. */
@@ -900,6 +945,11 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
   gboolean latest = supersedes(delivery, status, line->time);
 
   take_envelope(trail, message, event);
+  if (status == MT_WORD_NONE) /* begun: who gets it is known, what became of it is not */
+    {
+      mt_delivery_touch(trail, message, delivery);
+      return;
+    }
   if (!delivery->attempts)
     tell_sent(trail, message, line->time, TRUE);
   if (latest)
@@ -1161,6 +1211,13 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
     default:
       return;
     }
+}
+
+void
+mt_message_fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  mt_message_touch(trail, message);
+  fold(trail, line, message, event);
 }
 
 void

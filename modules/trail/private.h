@@ -3,7 +3,7 @@
  * Layer: trail, not for others.  Concurrency: the trail's owner only.
  *
  * message.c folds lines into messages, hops.c links them, access.c has the logins,
- * pending.c what waits for its line, flush.c makes rows, trail.c ties them together.
+ * dialogue.c puts lines together, pending.c has what waits for its line, flush.c makes rows, trail.c ties them together.
  */
 #ifndef MT_TRAIL_PRIVATE_H
 #define MT_TRAIL_PRIVATE_H
@@ -264,6 +264,15 @@ void mt_messages_trim(MtTrail *trail);
 
 void mt_message_adopt(MtMessage *parent, MtMessage *child);
 
+/* mt_message_with_id: the record of this number, from the disk if need be; NULL: it is gone. */
+MtMessage *mt_message_with_id(MtTrail *trail, MtSpan host, MtSpan queue_id, gint64 id);
+
+/* mt_message_waiting: the youngest of this queue ID that is still queued; NULL: none. */
+MtMessage *mt_message_waiting(MtTrail *trail, MtSpan host, MtSpan queue_id);
+
+/* mt_message_fold: what the event says is said of this message, whatever its queue ID. */
+void mt_message_fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event);
+
 /* One mail under two queue IDs; a bounce is a mail of its own. */
 static inline gboolean
 mt_is_joined(MtParentKind kind)
@@ -373,6 +382,15 @@ void mt_pending_clear(MtTrail *trail);
 void mt_pending_flush(MtTrail *trail, MtBatch *batch);
 void mt_pending_committed(MtTrail *trail);
 
+/* ---- dialogue.c: lines that mean something only together ---------------------- */
+
+/* mt_dialogue_push: puts together what several lines say, and has it folded.
+ * Returns: FALSE where the line stands for itself. */
+gboolean mt_dialogue_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
+
+/* mt_trail_fold: folds an event that stands for itself (trail.c). */
+void mt_trail_fold(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
+
 /* ---- sums.c: totals of a day ---------------------------------------------------- */
 
 MtConnectionRow *mt_sums_connection(MtTrail *trail, const MtIp *ip, MtSpan name, MtTime at);
@@ -386,6 +404,10 @@ void mt_sums_clear(MtTrail *trail);
 MtOutcome mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery);
 MtDirection mt_judge_direction(const MtTrail *trail, const MtMessage *message,
                                const MtDelivery *delivery);
+/* mt_judge_stayed_here: what was sent to no relay is in a mailbox here, whatever the transport
+ * is called (Exim's and Sendmail's have any name), but for qmail's and ICDSoft's "remote". */
+gboolean mt_judge_stayed_here(MtSpan transport, gboolean has_relay);
+
 MtState mt_judge_state(const MtMessage *message);
 
 /* mt_judge_reason: the class of a reply, from the table in reasons.c. */

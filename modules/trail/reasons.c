@@ -27,6 +27,8 @@ static const Pattern patterns[] = {
   TEXT(GREYLISTED, "grey list", "any"),
   TEXT(GREYLISTED, "grey-list", "any"),
   TEXT(GREYLISTED, "postgrey", "Postgrey"),
+  TEXT(GREYLISTED, "grey first time", "jgreylist"),
+  TEXT(GREYLISTED, "grey too soon", "jgreylist"),
 
   TEXT(RATE_LIMITED, "rate limited due to ip reputation", "Outlook"),
 
@@ -74,6 +76,10 @@ static const Pattern patterns[] = {
   TEXT(RELAY_DENIED, "unable to relay", "Exchange"),
   TEXT(RELAY_DENIED, "not permitted to relay", "any"),
   TEXT(RELAY_DENIED, "we do not relay", "any"),
+  TEXT(RELAY_DENIED, "denied relaying", "spamdyke"),
+  TEXT(RELAY_DENIED, "invalid relay", "s/qmail"),
+  TEXT(RELAY_DENIED, "not allowed to relay", "chkuser"),
+  TEXT(RELAY_DENIED, "list of allowed rcpthosts", "qmail"),
   TEXT(RELAY_DENIED, "allowed rcpthosts", "qmail"),
 
   TEXT(MAILBOX_FULL, "mailbox full", "any"),
@@ -143,8 +149,13 @@ static const Pattern patterns[] = {
   TEXT(AUTH_REQUIRED, "authenticate first", "any"),
   TEXT(AUTH_REQUIRED, "not logged in", "Postfix"),
   TEXT(AUTH_REQUIRED, "not owned by user", "Postfix"),
+  TEXT(AUTH_REQUIRED, "denied auth required", "spamdyke"),
+  TEXT(AUTH_REQUIRED, "auth::missing", "s/qmail"),
 
   TEXT(USER_UNKNOWN, "user unknown", "Postfix, sendmail"),
+  TEXT(USER_UNKNOWN, "not existing recipient", "chkuser"),
+  TEXT(USER_UNKNOWN, "denied invalid recipient", "spamdyke"),
+  TEXT(USER_UNKNOWN, "failed rcptto", "s/qmail"),
   TEXT(USER_UNKNOWN, "unknown user", "any"),
   TEXT(USER_UNKNOWN, "no such user", "any"),
   TEXT(USER_UNKNOWN, "user doesn't exist", "Dovecot"),
@@ -186,6 +197,11 @@ static const Pattern patterns[] = {
   TEXT(DNS, "bad dns ptr", "GMX"),
   TEXT(DNS, "ptr record", "any"),
   TEXT(DNS, "reverse dns", "any"),
+  TEXT(DNS, "denied rdns", "spamdyke"),
+  TEXT(DNS, "sender no mx", "spamdyke"),
+  TEXT(DNS, "mx domain", "chkuser"),
+  TEXT(DNS, "::dns ", "s/qmail"),
+  TEXT(DNS, "couldn't find any host", "qmail"),
   TEXT(DNS, "cannot find your hostname", "Postfix"),
   TEXT(DNS, "cannot find your reverse hostname", "Postfix"),
   TEXT(DNS, "host not found", "Postfix"),
@@ -319,8 +335,8 @@ normalise(MtSpan reply, gchar *out, gsize size)
             used--;
           at = skip_to(reply, at, ']');
         }
-      else if (!g_ascii_isdigit(c))
-        out[used++] = g_ascii_tolower(c);
+      else if (!g_ascii_isdigit(c)) /* qmail writes '_' for ' ' */
+        out[used++] = c == '_' ? ' ' : g_ascii_tolower(c);
     }
   return used;
 }

@@ -367,7 +367,14 @@ typedef enum
   MT_PENDING_LOGOUT,     /* a logout whose login is not known yet */
   MT_PENDING_CHILD,      /* a message goes on under a queue ID that is not known yet */
   MT_PENDING_PARENT,     /* a message came from a queue ID that is not known yet */
-  MT_PENDING_SESSION,    /* who the client of an SMTP session is, for its other lines */
+  MT_PENDING_CLIENT,     /* who the client of an SMTP session is, for its other lines */
+  MT_PENDING_SESSION,    /* a dialogue, as far as it has come */
+  MT_PENDING_RECIPIENT,  /* one of a dialogue's recipients */
+  MT_PENDING_ATTEMPT,    /* a delivery that will end under its own number */
+  MT_PENDING_ORIGIN,     /* what is known of the message that a process queued */
+  MT_PENDING_QUEUED_BY,  /* a message, by the process that queued it */
+  MT_PENDING_NAMED,      /* a message that its delivery calls by a part of its name */
+  MT_PENDING_ENVELOPE,   /* a message that its delivery names by its envelope alone */
 } MtPendingKind;
 
 typedef struct

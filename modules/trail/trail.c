@@ -331,7 +331,7 @@ add_client(MtTrail *trail, const MtEvent *event, MtEvent *whole)
 {
   static const MtField fields[] = { MT_F_CLIENT_IP, MT_F_CLIENT_NAME, MT_F_CLIENT_PORT };
   guint64 key = mt_trail_hash(trail, mt_event_text(event, MT_F_SESSION));
-  MtPending *pending = mt_pending_next(trail, MT_PENDING_SESSION, key, NULL);
+  MtPending *pending = mt_pending_next(trail, MT_PENDING_CLIENT, key, NULL);
   MtEvent connect;
   MtLine line;
 
@@ -350,16 +350,16 @@ static void
 keep_session(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   guint64 key = mt_trail_hash(trail, mt_event_text(event, MT_F_SESSION));
-  MtPending *pending = mt_pending_next(trail, MT_PENDING_SESSION, key, NULL);
+  MtPending *pending = mt_pending_next(trail, MT_PENDING_CLIENT, key, NULL);
 
   if (event->kind == MT_EVENT_CONNECT && !pending)
-    mt_pending_add(trail, MT_PENDING_SESSION, key, line, event);
+    mt_pending_add(trail, MT_PENDING_CLIENT, key, line, event);
   else if (event->kind == MT_EVENT_DISCONNECT && pending)
     mt_pending_remove(trail, pending);
 }
 
-static void
-push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
+void
+mt_trail_fold(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
   if (mt_event_text(event, MT_F_QUEUE_ID).len)
     mt_messages_push(trail, line, event);
@@ -390,7 +390,8 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
       add_client(trail, event, &whole);
       event = &whole;
     }
-  push(trail, line, event, fact);
+  if (!mt_dialogue_push(trail, line, event, fact))
+    mt_trail_fold(trail, line, event, fact);
 }
 
 gboolean

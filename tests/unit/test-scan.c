@@ -325,6 +325,30 @@ test_year_rolls_over(void)
   assert_stamp(&clock, "Jan  2 2027 00:00:03", "2027-01-02T00:00:03.000000Z");
 }
 
+/* The label of a line that Google's answer in it dates: 10 s, and no leap second. */
+static void
+test_tai64n(void)
+{
+  static const gchar *const wrong[]
+    = { "@400000004bdf953438f3e71",  "@400000004bdf953438f3e7g4", "400000004bdf953438f3e714",
+        "@000000004bdf953438f3e714", "@4bdf953438f3e714",         "@ffffffffffffffff38f3e714",
+        "@400000004bdf9534ffffffff", "@" };
+  MtCursor cur = mt_cursor(span("@400000004bdf953438f3e714 status"));
+  MtTime time;
+  gchar text[MT_TIME_TEXT_BYTES];
+
+  g_assert_true(mt_scan_stamp_tai64n(&cur, &time));
+  mt_time_format(time, text);
+  g_assert_cmpstr(text, ==, "2010-05-04T03:31:54.955508Z");
+  g_assert_true(MT_SCAN(&cur, " status"));
+  for (guint i = 0; i < G_N_ELEMENTS(wrong); i++)
+    {
+      cur = mt_cursor(span(wrong[i]));
+      g_assert_false(mt_scan_stamp_tai64n(&cur, &time));
+      g_assert_true(cur.at == wrong[i]);
+    }
+}
+
 static void
 test_zone_applies_where_none_is_stated(void)
 {
@@ -477,6 +501,7 @@ main(int argc, char **argv)
   g_test_add_func("/scan/stamp/iso", test_iso_stamps);
   g_test_add_func("/scan/stamp/year-is-inferred", test_year_is_inferred);
   g_test_add_func("/scan/stamp/year-rolls-over", test_year_rolls_over);
+  g_test_add_func("/scan/stamp/tai64n", test_tai64n);
   g_test_add_func("/scan/stamp/zone", test_zone_applies_where_none_is_stated);
   g_test_add_func("/scan/line/heads", test_heads);
   g_test_add_func("/scan/line/repeated", test_repeated_lines);
