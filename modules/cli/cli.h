@@ -60,6 +60,10 @@ gboolean cli_parse_time(const gchar *text, MtTime *out);
  * indexes; "first_queue_id=?" would read everything.  (transfer full) */
 gchar *cli_mail_of(MtQuery *query, const gchar *column, const gchar *value, GError **error);
 
+/* cli_policy_path: the policy file that the store's destination reads; NULL: none, or
+ * @error. (transfer full) */
+gchar *cli_policy_path(const gchar *database, GError **error);
+
 /* ---- rows: list.c ------------------------------------------------------------------------ */
 
 /* An option that filters: "--from X" adds "sender=?"; a '*' in X makes it a pattern. */
@@ -104,12 +108,14 @@ guint cli_print_rows(MtRows *rows, CliForm form, gboolean head, GError **error);
  * sessions; it grows by those that they lead to), oldest first.  Returns: how many. */
 guint cli_print_related(MtQuery *query, GHashTable *ids, CliForm form, GError **error);
 
-/* cli_print_json, cli_print_csv: the current row. */
+/* cli_print_json, cli_print_csv: the current row; cli_append_json: as one JSON object. */
+void cli_append_json(const MtRows *rows, GString *line);
 void cli_print_json(const MtRows *rows);
 void cli_print_csv(const MtRows *rows);
 void cli_print_csv_head(const MtRows *rows);
 
 gint cli_run_accesses(int argc, char **argv);
+gint cli_run_act(int argc, char **argv);
 gint cli_run_alerts(int argc, char **argv);
 gint cli_run_connections(int argc, char **argv);
 gint cli_run_failures(int argc, char **argv);
@@ -117,6 +123,7 @@ gint cli_run_forget(int argc, char **argv);
 gint cli_run_import(int argc, char **argv);
 gint cli_run_locate(int argc, char **argv);
 gint cli_run_lines(int argc, char **argv);
+gint cli_run_notify(int argc, char **argv);
 gint cli_run_parse(int argc, char **argv);
 gint cli_run_policy(int argc, char **argv);
 gint cli_run_queue(int argc, char **argv);

@@ -200,16 +200,24 @@ append_json_value(const MtRows *rows, guint column, GString *to)
 }
 
 void
-cli_print_json(const MtRows *rows)
+cli_append_json(const MtRows *rows, GString *line)
 {
-  GString *line = g_string_new("{");
-
+  g_string_append_c(line, '{');
   for (guint i = 0; i < mt_rows_columns(rows); i++)
     {
       g_string_append_printf(line, "%s\"%s\":", i ? "," : "", mt_rows_name(rows, i));
       append_json_value(rows, i, line);
     }
-  puts(g_string_append_c(line, '}')->str);
+  g_string_append_c(line, '}');
+}
+
+void
+cli_print_json(const MtRows *rows)
+{
+  GString *line = g_string_new(NULL);
+
+  cli_append_json(rows, line);
+  puts(line->str);
   g_string_free(line, TRUE);
 }
 

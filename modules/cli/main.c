@@ -5,6 +5,7 @@
 
 static const CliCommand commands[] = {
   { "accesses", cli_run_accesses, "logins, with their logouts" },
+  { "act", cli_run_act, "run the policy's program for new alerts" },
   { "alerts", cli_run_alerts, "suspicious logins" },
   { "connections", cli_run_connections, "clients, day by day" },
   { "failures", cli_run_failures, "failed logins" },
@@ -12,6 +13,7 @@ static const CliCommand commands[] = {
   { "import", cli_run_import, "read logs into the store" },
   { "locate", cli_run_locate, "which folder a message is in now, or how it left" },
   { "lines", cli_run_lines, "raw lines, while they are kept" },
+  { "notify", cli_run_notify, "the hourly digest of alerts, as a mail" },
   { "parse", cli_run_parse, "what each line of a log says, as JSON" },
   { "policy", cli_run_policy, "check or show the policy file" },
   { "queue", cli_run_queue, "mail that still waits, and why" },

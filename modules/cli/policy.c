@@ -17,9 +17,8 @@ check(const gchar *path)
   return CLI_FINE;
 }
 
-/* The file that the store's destination reads, unless one is named. */
-static gchar *
-policy_of_store(const gchar *database, GError **error)
+gchar *
+cli_policy_path(const gchar *database, GError **error)
 {
   MtQuery *query = mt_query_open(cli_database(database), error);
   gchar *settings = query ? mt_query_meta(query, "settings") : NULL;
@@ -39,7 +38,7 @@ static gint
 show(const gchar *address, const gchar *file, const gchar *database)
 {
   GError *error = NULL;
-  gchar *path = file ? g_strdup(file) : policy_of_store(database, &error);
+  gchar *path = file ? g_strdup(file) : cli_policy_path(database, &error);
   gchar *text = NULL;
 
   if (!path && error)

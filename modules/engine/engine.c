@@ -161,6 +161,32 @@ read_policy(MtEngine *engine, GError **error)
   return TRUE;
 }
 
+static void
+tell_geo(gpointer user, const GError *error)
+{
+  tell(user, MT_LOG_ERROR, error->message);
+}
+
+/* Where a database is wanted that is not there, what does not work without it. */
+static void
+tell_rules_off(MtEngine *engine)
+{
+  const MtSettings *settings = engine->settings;
+  guint has = mt_geo_has(engine->geo), wanted = 0;
+  gchar *off, *message;
+
+  wanted |= settings->geoip_database ? MT_GEO_HAS_COUNTRY : 0;
+  wanted |= settings->anonymous_ip_database ? MT_GEO_HAS_ANONYMOUS : 0;
+  off = wanted & ~has ? mt_watch_rules_off(engine->watch, ~wanted | has) : NULL;
+  if (!off)
+    return;
+  message =
+      g_strdup_printf("a database is missing; these rules are off until it is there: %s", off);
+  tell(engine, MT_LOG_WARNING, message);
+  g_free(message);
+  g_free(off);
+}
+
 static gboolean
 open_parts(MtEngine *engine, MtTime now, GError **error)
 {
@@ -168,18 +194,17 @@ open_parts(MtEngine *engine, MtTime now, GError **error)
   gchar *remembered;
 
   engine->geo = mt_geo_new(settings->geoip_database, settings->asn_database,
-                           settings->anonymous_ip_database, error);
-  if (!engine->geo)
-    return FALSE;
+                           settings->anonymous_ip_database, tell_geo, engine);
   engine->store = mt_store_open(&engine->store_settings, now, error);
   if (!engine->store)
     return FALSE;
   tell_notice(engine);
   engine->trail_backing = mt_store_backing(engine->store);
-  engine->watch_backing = (MtWatchBacking){ engine->store, mt_store_pair_seen };
+  engine->watch_backing = mt_store_watch_backing(engine->store);
   make_memory(engine);
   if (!read_policy(engine, error))
     return FALSE;
+  tell_rules_off(engine);
   remembered = mt_settings_to_text(settings);
   if (engine->flags & MT_ENGINE_REMEMBER
       && !mt_store_set_meta(engine->store, "settings", remembered, error))
@@ -315,6 +340,12 @@ recall_alert(gpointer engine, const MtAlert *alert)
 }
 
 static void
+recall_suppressed(gpointer engine, const MtSuppressed *suppressed)
+{
+  mt_watch_recall_suppressed(((MtEngine *) engine)->watch, suppressed);
+}
+
+static void
 recall_failure(gpointer user, const MtFailureRow *row)
 {
   MtEngine *engine = user;
@@ -322,7 +353,12 @@ recall_failure(gpointer user, const MtFailureRow *row)
 
   if (!row->ip.at || !mt_ip_parse(row->ip, &sighting.ip))
     return;
+  sighting.has_ip = TRUE;
   sighting.account = sighting.shown = row->account;
+  sighting.tag = row->tag;
+  sighting.account_known = mt_trail_knows_account(engine->trail, row->account);
+  sighting.session = row->session;
+  sighting.reason = row->reason;
   sighting.place = mt_geo_look_up(engine->geo, &sighting.ip);
   mt_watch_push(engine->watch, &sighting, TRUE);
 }
@@ -343,6 +379,7 @@ recall(MtEngine *engine)
   if (start.horizon == MT_NO_TIME)
     return;
   mt_store_alerts_since(engine->store, start.horizon - MT_DAY_US, recall_alert, engine);
+  mt_store_suppressed(engine->store, recall_suppressed, engine);
   engine->trail_backing.failures_since(engine->trail_backing.self, start.horizon - window_us,
                                        recall_failure, engine);
 }
@@ -397,24 +434,55 @@ place_client(MtEngine *engine, const MtFact *fact, const MtPlace *place)
   mt_trail_set_place(engine->trail, fact, &client);
 }
 
+static MtSightingKind
+sighting_of(MtFactKind kind)
+{
+  switch (kind)
+    {
+    case MT_FACT_LOGIN:
+      return MT_SIGHTING_LOGIN;
+    case MT_FACT_SENT:
+      return MT_SIGHTING_SENT;
+    case MT_FACT_UNKNOWN:
+      return MT_SIGHTING_UNKNOWN;
+    case MT_FACT_BLOCKLISTED:
+      return MT_SIGHTING_BLOCKLISTED;
+    default:
+      return MT_SIGHTING_FAILURE;
+    }
+}
+
+/* A list that we are on is no account's doing, and the address that sent no matter. */
+static gboolean
+is_of_account(const MtFact *fact)
+{
+  return fact->kind != MT_FACT_BLOCKLISTED;
+}
+
 static void
 watch_fact(MtEngine *engine, const MtFact *fact)
 {
-  MtSighting sighting = { .at = fact->at, .count = fact->count, .ip = fact->ip };
+  static const MtIp nowhere;
+  MtSighting sighting = { .at = fact->at, .count = fact->count, .tag = MT_NO_TAG };
   gchar masked[MT_MASKED_BYTES];
 
-  if (!fact->has_ip)
-    return;
-  sighting.kind = fact->kind == MT_FACT_LOGIN ? MT_SIGHTING_LOGIN : MT_SIGHTING_FAILURE;
-  sighting.account = sighting.shown = fact->account;
+  sighting.kind = sighting_of(fact->kind);
+  if (is_of_account(fact))
+    {
+      sighting.has_ip = fact->has_ip;
+      sighting.ip = fact->ip;
+      sighting.account = sighting.shown = fact->account;
+      sighting.account_known = mt_trail_knows_account(engine->trail, fact->account);
+    }
   if (fact->kind == MT_FACT_FAILURE)
     sighting.shown = mt_trail_shown_account(engine->trail, fact->account, masked);
   sighting.session = fact->session;
-  sighting.host = fact->host;
-  sighting.service = mt_word_name(fact->service);
-  sighting.place = mt_geo_look_up(engine->geo, &fact->ip);
-  place_client(engine, fact, sighting.place);
+  sighting.reason = fact->reason;
+  sighting.relay = fact->relay;
+  sighting.place = mt_geo_look_up(engine->geo, sighting.has_ip ? &sighting.ip : &nowhere);
   mt_watch_push(engine->watch, &sighting, FALSE);
+  if (sighting.has_ip)
+    place_client(engine, fact, sighting.place);
 }
 
 static void
@@ -424,6 +492,8 @@ fold_event(MtEngine *engine, const MtLine *line, const MtEvent *event)
 
   mt_trail_push(engine->trail, line, event, &fact);
   if (fact.kind != MT_FACT_NONE)
+    watch_fact(engine, &fact);
+  while (mt_trail_next_fact(engine->trail, &fact))
     watch_fact(engine, &fact);
 }
 
@@ -497,15 +567,14 @@ mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
     return TRUE;
   mt_store_set_now(engine->store, now);
   batch = mt_trail_flush(engine->trail, locate, engine);
-  work = (MtStoreWork){ batch, mt_watch_alerts(engine->watch), mt_watch_pairs(engine->watch),
-                        (engine->flags & MT_ENGINE_EMIT) != 0,
+  work = (MtStoreWork){ batch, mt_watch_work(engine->watch), (engine->flags & MT_ENGINE_EMIT) != 0,
                         g_atomic_int_get(&engine->emit_mail) };
   ok = mt_store_commit(engine->store, &work, error);
   engine->begun = FALSE;
   if (ok)
     {
       engine->counters.commits++;
-      engine->counters.alerts += work.alerts->len;
+      engine->counters.alerts += work.watch->alerts->len;
       mt_trail_committed(engine->trail);
     }
   else
@@ -514,7 +583,7 @@ mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
       mt_raw_forget(engine->raw);
     }
   tell_notice(engine);
-  if (ok && work.alerts->len)
+  if (ok && work.watch->alerts->len)
     __atomic_store_n(&engine->alert_id, mt_store_last_alert(engine->store), __ATOMIC_RELEASE);
   mt_watch_settle(engine->watch);
   mt_batch_free(batch);
@@ -603,11 +672,9 @@ mark_emitted(MtEngine *engine, MtTime now)
 static void
 look(MtEngine *engine, MtTime now)
 {
-  GError *error = NULL;
-
   look_at_policy(engine);
-  if (!mt_geo_refresh(engine->geo, &error))
-    tell_error(engine, &error);
+  if (mt_geo_refresh(engine->geo, tell_geo, engine))
+    tell_rules_off(engine);
   put_raw_lines(engine);
   mark_emitted(engine, now);
   keep_counts(engine);

@@ -1,5 +1,6 @@
 #include "engine/outbox.h"
 #include "scan/text.h"
+#include "store/store.h"
 
 #include <syslog.h>
 
@@ -15,6 +16,30 @@ mt_outbox_alerts(MtQuery *query, gint64 id, GError **error)
 
   g_free(sql);
   return rows;
+}
+
+MtRows *
+mt_outbox_digest(MtQuery *query, MtTime from, MtTime until, gboolean again, GError **error)
+{
+  gchar *sql = g_strdup_printf(
+      "SELECT * FROM alerts WHERE ts>=%" G_GINT64_FORMAT " AND ts<%" G_GINT64_FORMAT
+      "%s ORDER BY ts, id",
+      from, until, again ? "" : " AND id NOT IN (SELECT id FROM alert WHERE notified IS NOT NULL)");
+  MtRows *rows = mt_query_run(query, sql, NULL, error);
+
+  g_free(sql);
+  return rows;
+}
+
+gboolean
+mt_outbox_mark_notified(const gchar *database, const gchar *ids, MtTime at, GError **error)
+{
+  MtStoreSettings settings = { .path = database, .uid = -1, .gid = -1 };
+  MtStore *store = mt_store_open(&settings, at, error);
+  gboolean ok = store && mt_store_mark_notified(store, ids, at, error);
+
+  mt_store_close(store);
+  return ok;
 }
 
 gint

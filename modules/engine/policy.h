@@ -12,4 +12,18 @@
  * wrong". (transfer full) */
 gchar *mt_engine_describe_policy(const gchar *path, const gchar *account, GError **error);
 
+/* A policy that is asked for many accounts. */
+typedef struct MtPolicyView MtPolicyView;
+
+/* mt_policy_view_open: NULL with @error, as above. */
+MtPolicyView *mt_policy_view_open(const gchar *path, GError **error);
+void mt_policy_view_free(MtPolicyView *view);
+
+/* mt_policy_view_notifies: alerts of @account ("": nobody's) are to be told.  @to: nullable
+ * on return: to whom; valid as long as the view. */
+gboolean mt_policy_view_notifies(const MtPolicyView *view, const gchar *account, const gchar **to);
+
+/* mt_policy_view_on_alert: the program for each alert; nullable. */
+const gchar *mt_policy_view_on_alert(const MtPolicyView *view);
+
 #endif

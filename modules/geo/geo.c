@@ -87,7 +87,7 @@ open_database(const gchar *path, Kind kind, MMDB_s *db, GError **error)
   if (!is_kind(db->metadata.database_type, kind))
     {
       g_set_error(error, MT_GEO_ERROR, MT_GEO_ERROR_TYPE,
-                  "%s: is a database of type %s; a %s database is wanted here", path,
+                  "%s: is a database of type %s; what is wanted here is %s", path,
                   db->metadata.database_type, wanted_name(kind));
       MMDB_close(db);
       return FALSE;
@@ -272,9 +272,20 @@ is_open(const Database *database)
 
 #endif
 
+static void
+try_open(Database *database, Kind kind, MtGeoFailed failed, gpointer user)
+{
+  GError *error = NULL;
+
+  if (reopen(database, kind, &error))
+    return;
+  failed(user, error);
+  g_clear_error(&error);
+}
+
 MtGeo *
 mt_geo_new(const gchar *country_path, const gchar *asn_path, const gchar *anonymous_path,
-           GError **error)
+           MtGeoFailed failed, gpointer user)
 {
   const gchar *paths[KIND_COUNT] = { country_path, asn_path, anonymous_path };
   MtGeo *geo = g_new0(MtGeo, 1);
@@ -283,11 +294,8 @@ mt_geo_new(const gchar *country_path, const gchar *asn_path, const gchar *anonym
   for (gint kind = 0; kind < KIND_COUNT; kind++)
     {
       geo->databases[kind].path = g_strdup(paths[kind]);
-      if (paths[kind] && !reopen(&geo->databases[kind], kind, error))
-        {
-          mt_geo_free(geo);
-          return NULL;
-        }
+      if (paths[kind])
+        try_open(&geo->databases[kind], kind, failed, user);
     }
   return geo;
 }
@@ -333,39 +341,33 @@ mt_geo_look_up(MtGeo *geo, const MtIp *ip)
 }
 
 gboolean
-mt_geo_refresh(MtGeo *geo, GError **error)
+mt_geo_refresh(MtGeo *geo, MtGeoFailed failed, gpointer user)
 {
-  gboolean ok = TRUE, changed = FALSE;
+  gboolean changed = FALSE;
 
-  for (gint kind = 0; geo && kind < KIND_COUNT; kind++)
+  for (gint kind = 0; kind < KIND_COUNT; kind++)
     {
       Database *database = &geo->databases[kind];
 
       if (!database->path || !has_changed(database))
         continue;
       changed = TRUE;
-      if (ok)
-        ok = reopen(database, kind, error);
+      try_open(database, kind, failed, user);
     }
   if (changed)
     memset(geo->cache, 0, CACHE_SLOTS * sizeof *geo->cache);
-  return ok;
+  return changed;
 }
 
-gboolean
-mt_geo_has_country(const MtGeo *geo)
+guint
+mt_geo_has(const MtGeo *geo)
 {
-  return geo && is_open(&geo->databases[KIND_COUNTRY]);
-}
+  static const guint bits[KIND_COUNT] = { MT_GEO_HAS_COUNTRY, MT_GEO_HAS_ASN,
+                                          MT_GEO_HAS_ANONYMOUS };
+  guint has = 0;
 
-gboolean
-mt_geo_has_asn(const MtGeo *geo)
-{
-  return geo && is_open(&geo->databases[KIND_ASN]);
-}
-
-gboolean
-mt_geo_has_anonymous(const MtGeo *geo)
-{
-  return geo && is_open(&geo->databases[KIND_ANONYMOUS]);
+  for (gint kind = 0; kind < KIND_COUNT; kind++)
+    if (is_open(&geo->databases[kind]))
+      has |= bits[kind];
+  return has;
 }

@@ -45,23 +45,31 @@ typedef struct
 
 typedef struct MtGeo MtGeo;
 
-/* mt_geo_new: @country_path, @asn_path, @anonymous_path: nullable.
- * Returns: NULL with @error in MT_GEO_ERROR: names the file and what to do. */
+/* How a file that cannot be used is told of: @error in MT_GEO_ERROR names it and says
+ * what to do. */
+typedef void (*MtGeoFailed)(gpointer user, const GError *error);
+
+/* mt_geo_new: @country_path, @asn_path, @anonymous_path: nullable.  What cannot be used
+ * is told to @failed, and tried again when the file changes; the rest is there. */
 MtGeo *mt_geo_new(const gchar *country_path, const gchar *asn_path, const gchar *anonymous_path,
-                  GError **error);
+                  MtGeoFailed failed, gpointer user);
 void mt_geo_free(MtGeo *geo);
 
 /* mt_geo_look_up: all that is known of @ip; nothing of internal addresses.
  * Returns: (transfer none): valid until the next call.  @geo may be NULL. */
 const MtPlace *mt_geo_look_up(MtGeo *geo, const MtIp *ip);
 
-/* mt_geo_refresh: opens anew what has been replaced on disk.
- * Returns: FALSE with @error where a new file cannot be used; the old stays. */
-gboolean mt_geo_refresh(MtGeo *geo, GError **error);
+/* mt_geo_refresh: opens anew what has been replaced on disk; where the new file cannot be
+ * used the old stays, and @failed is told.  Returns: something has changed. */
+gboolean mt_geo_refresh(MtGeo *geo, MtGeoFailed failed, gpointer user);
 
-/* mt_geo_has_country, _asn, _anonymous: is there such a database?  @geo may be NULL. */
-gboolean mt_geo_has_country(const MtGeo *geo);
-gboolean mt_geo_has_asn(const MtGeo *geo);
-gboolean mt_geo_has_anonymous(const MtGeo *geo);
+/* mt_geo_has: which databases are there. */
+enum
+{
+  MT_GEO_HAS_COUNTRY = 1 << 0,
+  MT_GEO_HAS_ASN = 1 << 1,
+  MT_GEO_HAS_ANONYMOUS = 1 << 2,
+};
+guint mt_geo_has(const MtGeo *geo);
 
 #endif

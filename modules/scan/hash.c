@@ -50,3 +50,14 @@ mt_hash(const MtHashKey *key, gconstpointer data, gsize bytes)
     sip_round(v);
   return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
+
+guint64
+mt_hash_nocase(const MtHashKey *key, MtSpan span)
+{
+  gchar lower[512]; /* longer than any address (RFC 5321 4.5.3.1: 320 octets) */
+  gsize len = MIN(span.len, sizeof lower);
+
+  for (gsize i = 0; i < len; i++)
+    lower[i] = g_ascii_tolower(span.at[i]);
+  return mt_hash(key, lower, len);
+}

@@ -25,6 +25,18 @@ mt_hash_span(const MtHashKey *key, MtSpan span)
   return mt_hash(key, span.at, span.len);
 }
 
+/* mt_hash_nocase: as mt_hash_span(), of small letters (ASCII): names of accounts. */
+guint64 mt_hash_nocase(const MtHashKey *key, MtSpan span);
+
+/* mt_hash_tag: tells names with the same mask (text.h) apart, and no more: 16 bits of a
+ * hash, too few to try a password against. */
+#define MT_NO_TAG (-1)
+static inline gint32
+mt_hash_tag(const MtHashKey *key, MtSpan name)
+{
+  return mt_hash_nocase(key, name) & 0xffff;
+}
+
 /* mt_hash_mix: a hash of two hashes, order counts. */
 static inline guint64
 mt_hash_mix(guint64 a, guint64 b)

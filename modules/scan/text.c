@@ -203,3 +203,12 @@ mt_text_append_csv(GString *to, MtSpan text)
     }
   g_string_append_c(to, '"');
 }
+
+MtSpan
+mt_text_mask(MtSpan name, gchar masked[MT_MASKED_BYTES])
+{
+  if (name.len < 3)
+    return MT_SPAN("***");
+  return mt_span(masked,
+                 g_snprintf(masked, MT_MASKED_BYTES, "%c***%c", name.at[0], name.at[name.len - 1]));
+}

@@ -33,4 +33,9 @@ void mt_text_append_terminal(GString *to, MtSpan text);
  * '"' and '\' get a '\' in front, control characters become "\n", "\t" or "\x1b". */
 void mt_text_append_quoted(GString *to, MtSpan text);
 
+/* mt_text_mask: a name that may be a password: its first and last byte, "***" between.
+ * Returns: a span of @masked. */
+#define MT_MASKED_BYTES 16
+MtSpan mt_text_mask(MtSpan name, gchar masked[MT_MASKED_BYTES]);
+
 #endif

@@ -387,6 +387,7 @@ read_failure(sqlite3_stmt *stmt, MtFailureRow *row)
   row->city = column(stmt, &at);
   row->asn = number(stmt, &at, 0);
   row->client = column(stmt, &at);
+  row->tag = number(stmt, &at, MT_NO_TAG);
   row->day = row->stored_day = mt_time_day(row->at);
 }
 

@@ -85,6 +85,8 @@ static const struct
     " bytes_received=bytes_received+excluded.bytes_received, logins=logins+excluded.logins,"
     " failed_logins=failed_logins+excluded.failed_logins;"
     "DELETE FROM @ WHERE mt_mentions(account)" },
+  { "baseline", "DELETE FROM @ WHERE mt_mentions(account)" },
+  { "suppressed", "DELETE FROM @ WHERE mt_mentions(account)" },
   { "last_login", "DELETE FROM @ WHERE mt_mentions(account)" },
   { "line", "DELETE FROM @ WHERE mt_mentions(text)" },
   { "pending", "DELETE FROM @ WHERE mt_mentions(data)" },

@@ -20,6 +20,8 @@ typedef enum
   MT_ONCE_PUT_MAIL_CHANGE,
   MT_ONCE_PUT_PAIR,
   MT_ONCE_GET_PAIR,
+  MT_ONCE_PUT_BASELINE,
+  MT_ONCE_GET_BASELINE,
   MT_ONCE_COUNT
 } MtOnce;
 #include <sys/types.h>
@@ -73,8 +75,7 @@ gboolean mt_store_end_small(MtStore *store, gboolean ok, const gchar *what, GErr
 /* writer.c: rows into the open transaction. */
 gboolean mt_writer_put_batch(MtStore *store, const MtBatch *batch);
 gboolean mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries);
-gboolean mt_writer_put_alerts(MtStore *store, const GArray *alerts, gboolean emit);
-gboolean mt_writer_put_pairs(MtStore *store, const GArray *pairs);
+gboolean mt_writer_put_watch(MtStore *store, const MtWatchWork *work, gboolean emit);
 gboolean mt_writer_put_counters(MtStore *store);
 
 /* mt_writer_once: NULL where it cannot be made: the connection says why. */

@@ -140,6 +140,7 @@ drop_rows(const Roll *roll, gboolean *done)
     const gchar *table, *key;
     gint32 days; /* kept at least */
   } tables[] = { { "alert", "id", 0 },
+                 { "suppressed", "account", 0 },
                  { "pending", "id", 0 },
                  { "mail_change", "seq", 0 },
                  { "pair", "key", PAIR_DAYS } };

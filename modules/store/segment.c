@@ -31,8 +31,8 @@ static const gchar *const templates[MT_STMT_COUNT] = {
     "?22)",
   [MT_STMT_PUT_FAILURE]
   = "INSERT OR REPLACE INTO failure_@(id, ts, account, service, ip, country, host, reason,"
-    " attempts, tls, method, session, sources, city, asn, client)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16)",
+    " attempts, tls, method, session, sources, city, asn, client, tag)"
+    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
   [MT_STMT_PUT_REJECT]
   = "INSERT OR REPLACE INTO reject_@(id, ts, sender, recipient, client_ip, client_name, country,"
     " host, auth_user, queue_id, message_id, helo, stage, code, dsn, action, class, reason)"
@@ -79,7 +79,7 @@ static const gchar *const templates[MT_STMT_COUNT] = {
   [MT_STMT_GET_FAILURES]
   = "SELECT id, ts, " NAME("account") ", service, ip, country, " NAME("host") ","
     " " NAME("reason") ", attempts, tls, " NAME("method") ", session, sources, " NAME("city") ","
-    " asn, client FROM failure_@ WHERE ts>=?1 ORDER BY ts",
+    " asn, client, tag FROM failure_@ WHERE ts>=?1 ORDER BY ts, id",
 };
 
 void

@@ -674,8 +674,8 @@ mt_store_commit(MtStore *store, const MtStoreWork *work, GError **error)
   advance_horizon(store, work->batch);
   if (store->read_error || !mt_writer_put_batch(store, work->batch)
       || (work->emit_mail && !mt_writer_put_mail_changes(store, work->batch->deliveries))
-      || !mt_writer_put_alerts(store, work->alerts, work->emit_alerts)
-      || !mt_writer_put_pairs(store, work->pairs) || !mt_guard_write(store->guard)
+      || !mt_writer_put_watch(store, work->watch, work->emit_alerts)
+      || !mt_guard_write(store->guard)
       || !mt_writer_put_counters(store) || store->read_error || !mt_sql_exec(store->db, "COMMIT"))
     return fail(store, "writing records", error);
   store->begun = FALSE;
@@ -735,8 +735,10 @@ mt_store_accounts(MtStore *store, MtTextFound found, gpointer sink)
   each_text(store, "SELECT DISTINCT account FROM activity WHERE logins>0", found, sink);
 }
 
-MtTime
-mt_store_pair_seen(gpointer self, guint64 key)
+/* ---- what the watch asks for --------------------------------------------------------------- */
+
+static MtTime
+pair_seen(gpointer self, guint64 key)
 {
   sqlite3_stmt *stmt = mt_writer_once(self, MT_ONCE_GET_PAIR);
   MtTime at = MT_NO_TIME;
@@ -753,16 +755,64 @@ mt_store_pair_seen(gpointer self, guint64 key)
   return at;
 }
 
-static void
-read_alert(sqlite3_stmt *stmt, MtAlert *alert)
+static gboolean
+read_baseline(gpointer self, MtBaseline *baseline)
 {
-  alert->at = sqlite3_column_int64(stmt, 0);
-  alert->rule = (const gchar *) sqlite3_column_text(stmt, 1);
-  alert->account = (gchar *) sqlite3_column_text(stmt, 2);
-  alert->ip = (gchar *) sqlite3_column_text(stmt, 3);
-  g_strlcpy(alert->country, sqlite3_column_text(stmt, 4) ? (const gchar *) sqlite3_column_text(stmt, 4) : "",
-            sizeof alert->country);
-  alert->asn = sqlite3_column_int64(stmt, 5);
+  sqlite3_stmt *stmt = mt_writer_once(self, MT_ONCE_GET_BASELINE);
+  gboolean found;
+
+  if (!stmt)
+    {
+      mt_store_read_failed(self, "reading what is usual for an account");
+      return FALSE;
+    }
+  mt_sql_bind(stmt, 1, mt_span_of_string(baseline->account));
+  found = mt_store_next_row(self, stmt);
+  if (found)
+    {
+      if (sqlite3_column_type(stmt, 0) != SQLITE_NULL)
+        {
+          baseline->first = sqlite3_column_int64(stmt, 0);
+          baseline->last = sqlite3_column_int64(stmt, 1);
+        }
+      baseline->logins = sqlite3_column_int64(stmt, 2);
+      baseline->days = sqlite3_column_int64(stmt, 3);
+      baseline->busiest_hour = sqlite3_column_int64(stmt, 4);
+      mt_baseline_from_text(baseline, mt_sql_column(stmt, 5));
+    }
+  sqlite3_reset(stmt);
+  return found;
+}
+
+MtWatchBacking
+mt_store_watch_backing(MtStore *store)
+{
+  return (MtWatchBacking){ store, pair_seen, read_baseline };
+}
+
+void
+mt_store_suppressed(MtStore *store, MtSuppressedFound found, gpointer sink)
+{
+  sqlite3_stmt *stmt;
+
+  if (sqlite3_prepare_v2(store->db, "SELECT account, ts, rule, severity, count FROM suppressed", -1,
+                         &stmt, NULL)
+      != SQLITE_OK)
+    {
+      mt_store_read_failed(store, "reading alerts that were held back");
+      return;
+    }
+  while (mt_store_next_row(store, stmt))
+    {
+      MtSuppressed told = { .account = (gchar *) sqlite3_column_text(stmt, 0) };
+
+      told.first = sqlite3_column_int64(stmt, 1);
+      g_strlcpy(told.rule, (const gchar *) sqlite3_column_text(stmt, 2), sizeof told.rule);
+      told.severity = CLAMP(sqlite3_column_int(stmt, 3), MT_SEVERITY_NOTICE, MT_SEVERITY_CRITICAL);
+      told.count = sqlite3_column_int64(stmt, 4);
+      found(sink, &told);
+    }
+  sqlite3_finalize(stmt);
 }
 
 void
@@ -771,8 +821,8 @@ mt_store_alerts_since(MtStore *store, MtTime since, MtAlertFound found, gpointer
   sqlite3_stmt *stmt;
 
   if (sqlite3_prepare_v2(store->db,
-                         "SELECT ts, rule, account, ip, country, asn FROM alert WHERE ts>=?1"
-                         " ORDER BY ts",
+                         "SELECT ts, account, severity FROM alert WHERE ts>=?1"
+                         " AND evidence NOT GLOB '{\"suppressed\":*' ORDER BY ts",
                          -1, &stmt, NULL)
       != SQLITE_OK)
     {
@@ -782,9 +832,11 @@ mt_store_alerts_since(MtStore *store, MtTime since, MtAlertFound found, gpointer
   sqlite3_bind_int64(stmt, 1, since);
   while (mt_store_next_row(store, stmt))
     {
-      MtAlert alert = { 0 };
+      MtAlert alert = { .at = sqlite3_column_int64(stmt, 0) };
+      gint severity = mt_severity_by_name((const gchar *) sqlite3_column_text(stmt, 2));
 
-      read_alert(stmt, &alert);
+      alert.account = (gchar *) sqlite3_column_text(stmt, 1);
+      alert.severity = MAX(severity, MT_SEVERITY_NOTICE);
       found(sink, &alert);
     }
   sqlite3_finalize(stmt);
@@ -902,6 +954,16 @@ mt_store_add_counts(MtStore *store, const MtStoreCount *counts, guint count, GEr
                       " value=value+excluded.value",
                       counts[i].name, (gint64) counts[i].more);
   return mt_store_end_small(store, ok, "keeping counts", error);
+}
+
+gboolean
+mt_store_mark_notified(MtStore *store, const gchar *ids, MtTime at, GError **error)
+{
+  if (!mt_store_begin_small(store, error))
+    return FALSE;
+  return mt_store_end_small(
+    store, mt_sql_execf(store->db, "UPDATE alert SET notified=%lld WHERE id IN (%s)", at, ids),
+    "marking alerts as notified", error);
 }
 
 gchar *

@@ -50,8 +50,7 @@ gboolean mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error);
 typedef struct
 {
   const MtBatch *batch;
-  const GArray *alerts; /* MtAlert */
-  const GArray *pairs;  /* MtPairSeen */
+  const MtWatchWork *watch;
   gboolean emit_alerts; /* into syslog, too */
   gboolean emit_mail;   /* ends of mail are noted for sources */
 } MtStoreWork;
@@ -75,12 +74,16 @@ const MtHashKey *mt_store_key(const MtStore *store);
 MtTrailBacking mt_store_backing(MtStore *store);
 MtGuard *mt_store_guard(MtStore *store);
 
-/* mt_store_pair_seen: see MtWatchBacking. */
-MtTime mt_store_pair_seen(gpointer store, guint64 key);
+/* mt_store_watch_backing: what the watch needs from the disk. */
+MtWatchBacking mt_store_watch_backing(MtStore *store);
 
 /* mt_store_alerts_since: alerts of @since and later, oldest first. */
 typedef void (*MtAlertFound)(gpointer sink, const MtAlert *alert);
 void mt_store_alerts_since(MtStore *store, MtTime since, MtAlertFound found, gpointer sink);
+
+/* mt_store_suppressed: what was held back and has not been told. */
+typedef void (*MtSuppressedFound)(gpointer sink, const MtSuppressed *suppressed);
+void mt_store_suppressed(MtStore *store, MtSuppressedFound found, gpointer sink);
 
 /* mt_store_put_lines: the newest raw lines (MtRawLine); keeps the last raw_lines. */
 gboolean mt_store_put_lines(MtStore *store, const GArray *lines, GError **error);
@@ -122,6 +125,7 @@ typedef struct
 #undef X
 } MtStoreCounters;
 
+/* mt_store_counters: since it was opened. */
 const MtStoreCounters *mt_store_counters(const MtStore *store);
 
 /* mt_store_generation: changes when another file has taken the place of the one before:
@@ -134,6 +138,9 @@ gchar *mt_store_take_notice(MtStore *store);
 
 /* mt_store_last_alert: the id of the newest alert; 0 without one. */
 gint64 mt_store_last_alert(MtStore *store);
+
+/* mt_store_mark_notified: these alerts (ids, with commas) are in a digest of @at. */
+gboolean mt_store_mark_notified(MtStore *store, const gchar *ids, MtTime at, GError **error);
 
 /* mt_store_mark_emitted: the alerts up to @id have been acknowledged at @at. */
 gboolean mt_store_mark_emitted(MtStore *store, gint64 id, MtTime at, GError **error);

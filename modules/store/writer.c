@@ -5,19 +5,22 @@
 
 static const gchar *const once_sql[MT_ONCE_COUNT] = {
   [MT_ONCE_PUT_COUNTRY] = "INSERT OR IGNORE INTO country VALUES(?1, ?2)",
-  [MT_ONCE_PUT_ACTIVITY]
-  = "INSERT INTO activity VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT DO UPDATE SET"
-    " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
-    " failed=failed+excluded.failed, received=received+excluded.received,"
-    " rejected=rejected+excluded.rejected, bytes_sent=bytes_sent+excluded.bytes_sent,"
-    " bytes_received=bytes_received+excluded.bytes_received, logins=logins+excluded.logins,"
-    " failed_logins=failed_logins+excluded.failed_logins",
+  [MT_ONCE_PUT_ACTIVITY] =
+      "INSERT INTO activity VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT DO UPDATE SET"
+      " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
+      " failed=failed+excluded.failed, received=received+excluded.received,"
+      " rejected=rejected+excluded.rejected, bytes_sent=bytes_sent+excluded.bytes_sent,"
+      " bytes_received=bytes_received+excluded.bytes_received, logins=logins+excluded.logins,"
+      " failed_logins=failed_logins+excluded.failed_logins",
   [MT_ONCE_PUT_PENDING] = "INSERT OR REPLACE INTO pending VALUES(?1,?2,?3,?4,?5)",
   [MT_ONCE_DROP_PENDING] = "DELETE FROM pending WHERE id=?1",
   [MT_ONCE_PUT_MAIL_CHANGE] = "INSERT INTO mail_change(mail, ts) VALUES(?1, ?2)",
-  [MT_ONCE_PUT_PAIR]
-  = "INSERT INTO pair VALUES(?1, ?2) ON CONFLICT DO UPDATE SET ts=max(ts, excluded.ts)",
+  [MT_ONCE_PUT_PAIR] =
+      "INSERT INTO pair VALUES(?1, ?2) ON CONFLICT DO UPDATE SET ts=max(ts, excluded.ts)",
   [MT_ONCE_GET_PAIR] = "SELECT ts FROM pair WHERE key=?1",
+  [MT_ONCE_PUT_BASELINE] = "INSERT OR REPLACE INTO baseline VALUES(?1,?2,?3,?4,?5,?6,?7)",
+  [MT_ONCE_GET_BASELINE] =
+      "SELECT first_ts, last_ts, logins, days, busiest_hour, data FROM baseline WHERE account=?1",
 };
 
 sqlite3_stmt *
@@ -367,6 +370,7 @@ put_failure(Binder *b, MtStore *store, const MtFailureRow *row)
   rare_name(b, row->city);
   number(b, row->asn, 0);
   text(b, row->client);
+  number(b, row->tag, MT_NO_TAG);
   return end_row(b);
 }
 
@@ -603,8 +607,8 @@ mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries)
   return ok;
 }
 
-gboolean
-mt_writer_put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
+static gboolean
+put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
 {
   static const gchar sql[] = "INSERT INTO alert(id, ts, rule, severity, account, domain, ip, country,"
                              " asn, count, window_seconds, text, evidence, emit)"
@@ -642,8 +646,8 @@ mt_writer_put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
   return ok;
 }
 
-gboolean
-mt_writer_put_pairs(MtStore *store, const GArray *pairs)
+static gboolean
+put_pairs(MtStore *store, const GArray *pairs)
 {
   sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_PAIR);
   gboolean ok = stmt != NULL;
@@ -657,6 +661,74 @@ mt_writer_put_pairs(MtStore *store, const GArray *pairs)
       ok = mt_sql_run(stmt);
     }
   return ok;
+}
+
+static gboolean
+put_baseline(sqlite3_stmt *stmt, const MtBaseline *baseline, GString *data)
+{
+  gboolean ok;
+
+  g_string_truncate(data, 0);
+  mt_baseline_to_text(baseline, data);
+  mt_sql_bind(stmt, 1, mt_span_of_string(baseline->account));
+  if (baseline->first != MT_NO_TIME)
+    {
+      sqlite3_bind_int64(stmt, 2, baseline->first);
+      sqlite3_bind_int64(stmt, 3, baseline->last);
+    }
+  sqlite3_bind_int64(stmt, 4, baseline->logins);
+  sqlite3_bind_int64(stmt, 5, baseline->days);
+  sqlite3_bind_int64(stmt, 6, baseline->busiest_hour);
+  mt_sql_bind(stmt, 7, mt_span(data->str, data->len));
+  ok = mt_sql_run(stmt);
+  sqlite3_clear_bindings(stmt);
+  return ok;
+}
+
+static gboolean
+put_baselines(MtStore *store, const GPtrArray *baselines)
+{
+  sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_BASELINE);
+  GString *data = g_string_new(NULL);
+  gboolean ok = stmt != NULL;
+
+  for (guint i = 0; i < baselines->len && ok; i++)
+    {
+      const MtBaseline *baseline = g_ptr_array_index(baselines, i);
+
+      if (!mt_scrub_mentions(store->scrub, mt_span_of_string(baseline->account)))
+        ok = put_baseline(stmt, baseline, data);
+    }
+  g_string_free(data, TRUE);
+  return ok;
+}
+
+static gboolean
+put_suppressed(MtStore *store, const GArray *suppressed)
+{
+  gboolean ok = TRUE;
+
+  for (guint i = 0; i < suppressed->len && ok; i++)
+    {
+      const MtSuppressed *told = &g_array_index(suppressed, MtSuppressed, i);
+
+      if (mt_scrub_mentions(store->scrub, mt_span_of_string(told->account)))
+        continue;
+      if (told->count)
+        ok = mt_sql_execf(store->db, "INSERT OR REPLACE INTO suppressed VALUES(%Q,%lld,%Q,%d,%lld)",
+                          told->account, told->first, told->rule, (gint) told->severity,
+                          told->count);
+      else
+        ok = mt_sql_execf(store->db, "DELETE FROM suppressed WHERE account=%Q", told->account);
+    }
+  return ok;
+}
+
+gboolean
+mt_writer_put_watch(MtStore *store, const MtWatchWork *work, gboolean emit)
+{
+  return put_alerts(store, work->alerts, emit) && put_pairs(store, work->pairs)
+         && put_baselines(store, work->baselines) && put_suppressed(store, work->suppressed);
 }
 
 gboolean

@@ -588,6 +588,7 @@ new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
   failure->day = mt_time_day(line->time);
   failure->stored_day = MT_NO_DAY;
   failure->tls = MT_NO_NUMBER;
+  failure->tag = MT_NO_TAG;
   failure->host = mt_arena_put(&failure->arena, line->host);
   failure->session = mt_arena_put(&failure->arena, session);
   failure->in_sessions = session.len > 0;
@@ -686,6 +687,7 @@ tell_failure(MtFailure *failure, gint64 count, MtFact *fact)
   fact->account = account;
   fact->session = failure_text(failure, failure->session);
   fact->host = failure_text(failure, failure->host);
+  fact->reason = failure_text(failure, failure->reason);
   fact->record = failure;
 }
 
@@ -709,7 +711,7 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
   count = count_attempts(failure, event);
   add_up(trail, failure, new_ip ? failure->attempts : count,
          has_account ? count : failure->attempts);
-  if (new_ip || count > 0)
+  if (new_ip || count > 0 || has_account != (failure->account != 0))
     tell_failure(failure, new_ip ? failure->attempts : count, fact);
 }
 
@@ -731,6 +733,7 @@ load_failure(gpointer sink, const MtFailureRow *row)
   failure->asn = row->asn;
   failure->service = row->service;
   failure->sources = row->sources;
+  failure->tag = row->tag;
   memcpy(failure->country, row->country, sizeof failure->country);
   failure->has_ip = row->ip.at && mt_ip_parse(row->ip, &failure->ip);
   failure->account = mt_arena_put(arena, row->account);
@@ -800,10 +803,7 @@ mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MAS
   if (!account.len || trail->settings->store_unknown_accounts
       || mt_trail_is_known_account(trail, account))
     return account;
-  if (account.len < 3)
-    return MT_SPAN("***");
-  return mt_span(masked, g_snprintf(masked, MT_MASKED_BYTES, "%c***%c", account.at[0],
-                                    account.at[account.len - 1]));
+  return mt_text_mask(account, masked);
 }
 
 static void
@@ -811,12 +811,15 @@ flush_failure(MtTrail *trail, MtBatch *batch, const MtFailure *failure)
 {
   MtFailureRow row = { .id = failure->id, .day = failure->day, .stored_day = failure->stored_day };
   gchar ip[MT_IP_TEXT_BYTES], masked[MT_MASKED_BYTES];
+  MtSpan account = failure_text(failure, failure->account);
 
   row.at = failure->at;
   if (failure->has_ip)
     row.ip = mt_batch_text(batch, mt_span(ip, mt_ip_format(&failure->ip, ip)));
-  row.account = mt_batch_text(
-    batch, mt_trail_shown_account(trail, failure_text(failure, failure->account), masked));
+  row.account = mt_batch_text(batch, mt_trail_shown_account(trail, account, masked));
+  row.tag = failure->tag;
+  if (row.tag == MT_NO_TAG && row.account.len && !mt_span_equal(row.account, account))
+    row.tag = mt_hash_tag(&trail->key, account);
   row.reason = mt_batch_text(batch, failure_text(failure, failure->reason));
   row.method = mt_batch_text(batch, failure_text(failure, failure->method));
   row.session = mt_batch_text(batch, failure_text(failure, failure->session));

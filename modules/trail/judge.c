@@ -191,12 +191,7 @@ mt_trail_learn_address(MtTrail *trail, MtSpan address)
 static gpointer
 account_hash(const MtTrail *trail, MtSpan account)
 {
-  gchar lower[MT_TEXT_MAX_BYTES];
-  gsize len = MIN(account.len, sizeof lower);
-
-  for (gsize i = 0; i < len; i++)
-    lower[i] = g_ascii_tolower(account.at[i]);
-  return GSIZE_TO_POINTER(mt_trail_hash(trail, mt_span(lower, len)) | 1);
+  return GSIZE_TO_POINTER(mt_hash_nocase(&trail->key, account) | 1);
 }
 
 void
@@ -206,10 +201,15 @@ mt_trail_learn_account(MtTrail *trail, MtSpan account)
 }
 
 gboolean
+mt_trail_knows_account(const MtTrail *trail, MtSpan account)
+{
+  return g_hash_table_contains(trail->known_accounts, account_hash(trail, account));
+}
+
+gboolean
 mt_trail_is_known_account(const MtTrail *trail, MtSpan account)
 {
-  return mt_trail_is_local_domain(trail, account)
-         || g_hash_table_contains(trail->known_accounts, account_hash(trail, account));
+  return mt_trail_is_local_domain(trail, account) || mt_trail_knows_account(trail, account);
 }
 
 gboolean

@@ -550,6 +550,63 @@ find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan qu
   return message;
 }
 
+/* ---- what the watch wants to know ------------------------------------------------- */
+
+/* Texts of the record are filled in when it is asked for: until then they may move. */
+static MtFact *
+add_fact(MtTrail *trail, const MtMessage *message, MtFactKind kind, MtTime at)
+{
+  const MtMessage *root = mt_message_root((MtMessage *) message);
+  MtFact fact = { .kind = kind, .count = 1, .at = at };
+
+  fact.has_ip = root->has_client_ip;
+  fact.ip = root->client_ip;
+  fact.record = (gpointer) root;
+  g_array_append_val(trail->facts, fact);
+  return &g_array_index(trail->facts, MtFact, trail->facts->len - 1);
+}
+
+/* Mail that an account hands in: for as many as its envelope says, or where the log
+ * does not say that, for each recipient when it is first tried. */
+static void
+tell_sent(MtTrail *trail, MtMessage *message, MtTime at, gboolean new_recipient)
+{
+  if (!message->auth_user || message->parent_id || message->flags & MT_MESSAGE_SENT_TOLD
+      || !(message->flags & MT_MESSAGE_ACCEPTED))
+    return;
+  if (message->nrcpt > 0)
+    {
+      message->flags |= MT_MESSAGE_SENT_TOLD;
+      add_fact(trail, message, MT_FACT_SENT, at)->count = message->nrcpt;
+    }
+  else if (new_recipient)
+    add_fact(trail, message, MT_FACT_SENT, at);
+}
+
+/* What a refusal says of the account that sends, and of us. */
+static void
+tell_refusal(MtTrail *trail, const MtMessage *message, const MtEvent *event, MtWord before,
+             MtTime at)
+{
+  MtWord status = mt_event_word(event, MT_F_STATUS);
+  MtSpan reply = mt_event_text(event, MT_F_REPLY);
+  MtReason reason;
+
+  if (status != MT_WORD_BOUNCED && status != MT_WORD_DEFERRED)
+    return;
+  reason = mt_judge_reason(trail, mt_event_text(event, MT_F_DSN), reply);
+  if (reason == MT_REASON_USER_UNKNOWN && status == MT_WORD_BOUNCED && before != MT_WORD_BOUNCED
+      && mt_message_root((MtMessage *) message)->auth_user)
+    add_fact(trail, message, MT_FACT_UNKNOWN, at);
+  else if (reason == MT_REASON_BLOCKLISTED)
+    {
+      MtFact *fact = add_fact(trail, message, MT_FACT_BLOCKLISTED, at);
+
+      fact->reason = reply;
+      fact->relay = mt_event_text(event, MT_F_RELAY_NAME);
+    }
+}
+
 /* ---- what lines say ------------------------------------------------------------- */
 
 /* Keeps the first that is said; a second telling must not undo it. */
@@ -721,6 +778,8 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID),
                  mt_event_word(event, MT_F_KIND) == MT_WORD_BOUNCE ? MT_PARENT_BOUNCE
                                                                    : MT_PARENT_HOP);
+  else
+    tell_sent(trail, message, line->time, FALSE);
   mt_verdict_enveloped(trail, message);
   mt_hops_root_changed(trail, message);
 }
@@ -748,6 +807,7 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   message->flags |= MT_MESSAGE_ACTIVE;
   message->instance = put(message, instance_of(line));
   take_envelope(trail, message, event);
+  tell_sent(trail, message, line->time, FALSE);
   if (first) /* rows of deliveries hold sender and size too */
     touch_deliveries(trail, message);
   mt_verdict_enveloped(trail, message);
@@ -910,6 +970,10 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
       mt_delivery_touch(trail, message, delivery);
       return;
     }
+  if (!delivery->attempts)
+    tell_sent(trail, message, line->time, TRUE);
+  if (latest)
+    tell_refusal(trail, message, event, delivery->status, line->time);
   delivery->attempts++;
   if (status == MT_WORD_DEFERRED)
     note_attempt(trail, line, message, delivery, event);

@@ -108,6 +108,7 @@ struct MtFailure
   MtWord service;
   guint32 sources;
   gint64 told; /* attempts of auth lines, counted one by one */
+  gint32 tag;  /* where the account came back masked, see rows.h */
   gint32 day, stored_day;
   gboolean has_ip, in_sessions, dirty;
 };
@@ -216,6 +217,8 @@ struct MtTrail
   MtBatch *made;             /* what goes to the store next */
   GHashTable *local_domains; /* lower-case text */
   GPtrArray *learned;        /* of this batch, in local_domains */
+  GArray *facts;             /* MtFact that the last push told of messages */
+  guint told_facts;          /* of them */
   GHashTable *known_accounts; /* hashes; only who has logged in gets in */
   guint64 *gone, *gone_before; /* Bloom filters: IDs that are on disk only */
   gsize gone_count;

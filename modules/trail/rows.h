@@ -10,6 +10,7 @@
 #define MT_TRAIL_ROWS_H
 
 #include "event/event.h"
+#include "scan/hash.h"
 
 #define MT_NO_NUMBER (-1)
 
@@ -104,18 +105,19 @@ typedef gchar MtCountry[3];
 /* What a message is, besides its columns; kept on disk as one number. */
 enum
 {
-  MT_MESSAGE_ACCEPTED = 1 << 0,   /* its accept line was seen */
-  MT_MESSAGE_CLEANED = 1 << 1,    /* its message_id line was seen, with an ID or without */
-  MT_MESSAGE_ACTIVE = 1 << 2,     /* its queued line was seen */
+  MT_MESSAGE_ACCEPTED = 1 << 0, /* its accept line was seen */
+  MT_MESSAGE_CLEANED = 1 << 1,  /* its message_id line was seen, with an ID or without */
+  MT_MESSAGE_ACTIVE = 1 << 2,   /* its queued line was seen */
   MT_MESSAGE_DEQUEUED = 1 << 3,
   MT_MESSAGE_ON_HOLD = 1 << 4,
-  MT_MESSAGE_REFUSED = 1 << 5,    /* refused or given up before it was queued */
-  MT_MESSAGE_REQUEUED = 1 << 6,   /* put back by an operator, under another queue ID */
-  MT_MESSAGE_DELETED = 1 << 7,    /* taken out by an operator */
+  MT_MESSAGE_REFUSED = 1 << 5,  /* refused or given up before it was queued */
+  MT_MESSAGE_REQUEUED = 1 << 6, /* put back by an operator, under another queue ID */
+  MT_MESSAGE_DELETED = 1 << 7,  /* taken out by an operator */
   MT_MESSAGE_EXPIRED = 1 << 8,
-  MT_MESSAGE_OURS = 1 << 9,       /* submitted here: authenticated, own network, local process */
+  MT_MESSAGE_OURS = 1 << 9, /* submitted here: authenticated, own network, local process */
   MT_MESSAGE_HAS_CHILDREN = 1 << 10,
   MT_MESSAGE_DISCARDED = 1 << 12, /* silently dropped before it was queued */
+  MT_MESSAGE_SENT_TOLD = 1 << 13, /* the watch knows for how many recipients it is */
 };
 
 typedef struct
@@ -265,6 +267,7 @@ typedef struct
   gint64 tls;
   gint64 attempts;
   guint32 sources; /* which kinds of daemon told of it, see trail/access.c */
+  gint32 tag;      /* mt_hash_tag() of an account that is kept masked, else MT_NO_TAG */
 } MtFailureRow;
 
 typedef struct

@@ -22,6 +22,7 @@ init(MtTrail *trail)
   trail->local_domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   trail->known_accounts = g_hash_table_new(NULL, NULL);
   trail->learned = g_ptr_array_new();
+  trail->facts = g_array_new(FALSE, FALSE, sizeof(MtFact));
 }
 
 static void
@@ -37,6 +38,7 @@ clear(MtTrail *trail)
   g_hash_table_destroy(trail->local_domains);
   g_hash_table_destroy(trail->known_accounts);
   g_ptr_array_free(trail->learned, TRUE);
+  g_array_free(trail->facts, TRUE);
 }
 
 void
@@ -374,6 +376,8 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
   MtEvent whole;
 
   fact->kind = MT_FACT_NONE;
+  g_array_set_size(trail->facts, 0);
+  trail->told_facts = 0;
   if (event->kind == MT_EVENT_OTHER || event->kind == MT_EVENT_UNKNOWN)
     return;
   if (line->time == MT_NO_TIME)
@@ -390,6 +394,20 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
     }
   if (!mt_dialogue_push(trail, line, event, fact))
     mt_trail_fold(trail, line, event, fact);
+}
+
+gboolean
+mt_trail_next_fact(MtTrail *trail, MtFact *fact)
+{
+  const MtMessage *root;
+
+  if (trail->told_facts >= trail->facts->len)
+    return FALSE;
+  *fact = g_array_index(trail->facts, MtFact, trail->told_facts++);
+  root = fact->record;
+  fact->account = mt_message_text(root, root->auth_user);
+  fact->host = mt_message_text(root, root->host);
+  return TRUE;
 }
 
 MtBatch *

@@ -11,6 +11,7 @@
 #define MT_TRAIL_TRAIL_H
 
 #include "scan/hash.h"
+#include "scan/text.h"
 #include "trail/backing.h"
 #include "trail/batch.h"
 
@@ -56,8 +57,11 @@ typedef struct
 typedef enum
 {
   MT_FACT_NONE,
-  MT_FACT_LOGIN,  /* access is new */
-  MT_FACT_FAILURE /* count more failed attempts */
+  MT_FACT_LOGIN,      /* access is new */
+  MT_FACT_FAILURE,    /* count more failed attempts, or who or whence it was */
+  MT_FACT_SENT,       /* account has handed in mail for count recipients */
+  MT_FACT_UNKNOWN,    /* one of its recipients does not exist */
+  MT_FACT_BLOCKLISTED /* a server refuses us as one that is on a list */
 } MtFactKind;
 
 typedef struct
@@ -72,6 +76,8 @@ typedef struct
   MtSpan account;
   MtSpan session;
   MtSpan host;
+  MtSpan reason; /* of a failure, a reply */
+  MtSpan relay;  /* who replied */
   /* Where the record wants to be told of the client's place; see mt_trail_set_place(). */
   gpointer record;
 } MtFact;
@@ -100,15 +106,19 @@ void mt_trail_learn_domain(MtTrail *trail, MtSpan domain);
 /* mt_trail_learn_account: @account has logged in here before. */
 void mt_trail_learn_account(MtTrail *trail, MtSpan account);
 
+/* mt_trail_knows_account: it has logged in here. */
+gboolean mt_trail_knows_account(const MtTrail *trail, MtSpan account);
+
 /* mt_trail_shown_account: the account of a failed login as it may be kept and shown.
  * What is no account here may be a password typed in the wrong field: its middle is
  * masked.  @masked: room for that.  Returns: @account, or a span of @masked. */
-#define MT_MASKED_BYTES 16
-MtSpan mt_trail_shown_account(const MtTrail *trail, MtSpan account,
-                              gchar masked[MT_MASKED_BYTES]);
+MtSpan mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES]);
 
 /* mt_trail_push: folds one event.  @fact: filled. */
 void mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
+
+/* mt_trail_next_fact: what else the last push told, one after the other.  FALSE: no more. */
+gboolean mt_trail_next_fact(MtTrail *trail, MtFact *fact);
 
 /* mt_trail_set_place: keeps the place of the client with the fact's record. */
 void mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *place);

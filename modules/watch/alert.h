@@ -20,14 +20,14 @@ typedef struct
   MtTime at;
   const gchar *rule; /* a literal */
   MtSeverity severity;
-  gchar *account;    /* nullable */
-  gchar *ip;         /* nullable */
+  gchar *account; /* nullable */
+  gchar *ip;      /* nullable */
   gchar country[3];
-  gint64 asn;        /* 0: unknown */
-  gint64 count;      /* of what the rule counts */
-  gint64 window_s;   /* 0: the rule has none */
-  gchar *text;       /* one sentence for people */
-  gchar *evidence;   /* a JSON object */
+  gint64 asn;      /* 0: unknown */
+  gint64 count;    /* of what the rule counts */
+  gint64 window_s; /* 0: the rule has none */
+  gchar *text;     /* one sentence for people */
+  gchar *evidence; /* a JSON object */
 } MtAlert;
 
 const gchar *mt_severity_name(MtSeverity severity);

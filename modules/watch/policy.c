@@ -5,16 +5,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-G_DEFINE_QUARK(mt-policy-error-quark, mt_policy_error)
+G_DEFINE_QUARK(mt - policy - error - quark, mt_policy_error)
 
 /* A scope: [default], [domain D] or [account A]; what it does not say is the next
  * wider one's. */
 typedef struct
 {
-  gchar **usual_countries; /* NULL: not said; an empty list: no country rule */
-  GArray *exclude_ips;     /* MtNetwork; nullable */
-  GArray *exclude_asns;    /* gint64; nullable */
-  gint notify;             /* -1: not said */
+  gchar **usual_countries;   /* NULL: not said; an empty list: no country rule */
+  GArray *exclude_ips;       /* MtNetwork; nullable */
+  GArray *exclude_asns;      /* gint64; nullable */
+  gchar **exclude_countries; /* nullable */
+  gint notify;               /* -1: not said */
   gchar *notify_to;
   gchar *on_alert;
 } Scope;
@@ -23,6 +24,7 @@ struct MtPolicy
 {
   gatomicrefcount refs;
   Scope *widest;
+  GHashTable *excluded; /* accounts and domains, lower case */
   GHashTable *domains;  /* lower case -> Scope */
   GHashTable *accounts; /* lower case -> Scope */
   MtRuleSettings *rules;
@@ -54,6 +56,7 @@ free_scope(gpointer data)
   Scope *scope = data;
 
   g_strfreev(scope->usual_countries);
+  g_strfreev(scope->exclude_countries);
   if (scope->exclude_ips)
     g_array_free(scope->exclude_ips, TRUE);
   if (scope->exclude_asns)
@@ -70,6 +73,7 @@ mt_policy_new(void)
 
   g_atomic_ref_count_init(&policy->refs);
   policy->widest = new_scope();
+  policy->excluded = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   policy->domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_scope);
   policy->accounts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, free_scope);
   policy->rules = g_new0(MtRuleSettings, mt_watch_rule_count());
@@ -91,6 +95,7 @@ mt_policy_unref(MtPolicy *policy)
   if (!policy || !g_atomic_ref_count_dec(&policy->refs))
     return;
   free_scope(policy->widest);
+  g_hash_table_destroy(policy->excluded);
   g_hash_table_destroy(policy->domains);
   g_hash_table_destroy(policy->accounts);
   g_free(policy->rules);
@@ -129,7 +134,8 @@ fail_at(const Reader *reader, gint line, GError **error, const gchar *format, ..
   va_start(args, format);
   what = g_strdup_vprintf(format, args);
   va_end(args);
-  g_set_error(error, MT_POLICY_ERROR, MT_POLICY_ERROR_SYNTAX, "%s:%d: %s", reader->path, line, what);
+  g_set_error(error, MT_POLICY_ERROR, MT_POLICY_ERROR_SYNTAX, "%s:%d: %s", reader->path, line,
+              what);
   g_free(what);
   return FALSE;
 }
@@ -174,8 +180,9 @@ line_of(const Reader *reader, const gchar *group, const gchar *key)
 
       if (*line == '[')
         inside = g_str_equal(line, head);
-      if (inside && (*line == '[' || (key && strncmp(line, key, len) == 0
-                                      && (line[len] == '=' || line[len] == ' '))))
+      if (inside
+          && (*line == '['
+              || (key && strncmp(line, key, len) == 0 && (line[len] == '=' || line[len] == ' '))))
         found = i + 1;
     }
   g_free(head);
@@ -220,7 +227,8 @@ read_boolean(const Reader *reader, const gchar *group, const gchar *key, gboolea
   gboolean no = value && (g_str_equal(value, "no") || g_str_equal(value, "false"));
 
   if (!yes && !no)
-    fail_at(reader, line_of(reader, group, key), error, "%s must be yes or no, not \"%s\"", key, value);
+    fail_at(reader, line_of(reader, group, key), error, "%s must be yes or no, not \"%s\"", key,
+            value);
   else
     *out = yes;
   g_free(value);
@@ -244,15 +252,16 @@ read_number(const Reader *reader, const gchar *group, const gchar *key, gint64 *
 }
 
 static gboolean
-read_countries(const Reader *reader, const gchar *group, Scope *scope, GError **error)
+read_countries(const Reader *reader, const gchar *group, const gchar *key, gchar ***out,
+               GError **error)
 {
-  gchar **codes = list_of(reader, group, "usual-countries");
+  gchar **codes = list_of(reader, group, key);
 
   for (guint i = 0; codes[i]; i++)
     {
       if (strlen(codes[i]) != 2 || !g_ascii_isalpha(codes[i][0]) || !g_ascii_isalpha(codes[i][1]))
         {
-          fail_at(reader, line_of(reader, group, "usual-countries"), error,
+          fail_at(reader, line_of(reader, group, key), error,
                   "\"%s\" is no country code of two letters (ISO 3166-1), such as ES", codes[i]);
           g_strfreev(codes);
           return FALSE;
@@ -260,8 +269,75 @@ read_countries(const Reader *reader, const gchar *group, Scope *scope, GError **
       codes[i][0] = g_ascii_toupper(codes[i][0]);
       codes[i][1] = g_ascii_toupper(codes[i][1]);
     }
-  scope->usual_countries = codes;
+  *out = codes;
   return TRUE;
+}
+
+/* Accounts or domains that are never suspicious. */
+static gboolean
+read_excluded(const Reader *reader, const gchar *group, const gchar *key, GError **error)
+{
+  gboolean accounts = g_str_equal(key, "exclude-accounts");
+  gchar **names;
+  gboolean ok = TRUE;
+
+  if (!g_str_equal(group, "default"))
+    return fail_at(reader, line_of(reader, group, key), error, "%s stands in [default] only", key);
+  names = list_of(reader, group, key);
+  for (guint i = 0; names[i] && ok; i++)
+    {
+      gboolean is_domain = !strchr(names[i], '@');
+
+      ok = accounts || is_domain;
+      if (!ok)
+        fail_at(reader, line_of(reader, group, key), error,
+                "\"%s\" is no domain, such as example.com", names[i]);
+      else if (accounts)
+        g_hash_table_add(reader->policy->excluded, g_ascii_strdown(names[i], -1));
+      else
+        {
+          gchar *lower = g_ascii_strdown(names[i], -1);
+
+          g_hash_table_add(reader->policy->excluded, g_strconcat("@", lower, NULL));
+          g_free(lower);
+        }
+    }
+  g_strfreev(names);
+  return ok;
+}
+
+/* It becomes an argument and a header of a mail: an address and nothing else. */
+static gboolean
+read_notify_to(const Reader *reader, const gchar *group, const gchar *key, Scope *scope,
+               GError **error)
+{
+  gchar *value = value_of(reader, group, key);
+  const gchar *at = strchr(value, '@');
+  gboolean ok =
+      at && at > value && at[1] && !strchr(at + 1, '@') && *value != '-' && strlen(value) <= 254;
+
+  for (const gchar *c = value; ok && *c; c++)
+    ok = g_ascii_isalnum(*c) || strchr("@.-_+=", *c);
+  if (!ok)
+    fail_at(reader, line_of(reader, group, key), error,
+            "\"%s\" is no address that mail can go to, such as postmaster@example.com", value);
+  g_free(scope->notify_to);
+  scope->notify_to = value;
+  return ok;
+}
+
+static gboolean
+read_on_alert(const Reader *reader, const gchar *group, const gchar *key, Scope *scope,
+              GError **error)
+{
+  if (!g_str_equal(group, "default"))
+    return fail_at(reader, line_of(reader, group, key), error,
+                   "on-alert stands in [default] only: one program acts for all");
+  g_free(scope->on_alert);
+  scope->on_alert = value_of(reader, group, key);
+  return g_path_is_absolute(scope->on_alert)
+         || fail_at(reader, line_of(reader, group, key), error,
+                    "on-alert must be a whole path, not \"%s\"", scope->on_alert);
 }
 
 static gboolean
@@ -314,32 +390,25 @@ read_scope_key(const Reader *reader, const gchar *group, const gchar *key, Scope
                GError **error)
 {
   if (g_str_equal(key, "usual-countries"))
-    return read_countries(reader, group, scope, error);
+    return read_countries(reader, group, key, &scope->usual_countries, error);
+  if (g_str_equal(key, "exclude-countries"))
+    return read_countries(reader, group, key, &scope->exclude_countries, error);
   if (g_str_equal(key, "exclude-ips"))
     return read_networks(reader, group, scope, error);
   if (g_str_equal(key, "exclude-asns"))
     return read_asns(reader, group, scope, error);
+  if (g_str_equal(key, "exclude-accounts") || g_str_equal(key, "exclude-domains"))
+    return read_excluded(reader, group, key, error);
   if (g_str_equal(key, "notify"))
     return read_boolean(reader, group, key, &scope->notify, error);
   if (g_str_equal(key, "notify-to"))
-    {
-      scope->notify_to = value_of(reader, group, key);
-      return TRUE;
-    }
+    return read_notify_to(reader, group, key, scope, error);
   if (g_str_equal(key, "on-alert"))
-    {
-      if (!g_str_equal(group, "default"))
-        return fail_at(reader, line_of(reader, group, key), error,
-                       "on-alert stands in [default] only: one program acts for all");
-      scope->on_alert = value_of(reader, group, key);
-      if (!g_path_is_absolute(scope->on_alert))
-        return fail_at(reader, line_of(reader, group, key), error,
-                       "on-alert must be a whole path, not \"%s\"", scope->on_alert);
-      return TRUE;
-    }
+    return read_on_alert(reader, group, key, scope, error);
   return fail_at(reader, line_of(reader, group, key), error,
                  "\"%s\" is no key of [%s]; there are usual-countries, exclude-ips, exclude-asns, "
-                 "notify, notify-to and, in [default], on-alert",
+                 "exclude-countries, notify, notify-to and, in [default], exclude-accounts, "
+                 "exclude-domains, on-alert",
                  key, group);
 }
 
@@ -389,13 +458,17 @@ read_rule_key(const Reader *reader, const gchar *group, const gchar *key, MtRule
   if (g_str_equal(key, "enabled"))
     return read_boolean(reader, group, key, &rule->enabled, error);
   if (g_str_equal(key, "severity"))
-    return read_severity(reader, group, &rule->severity, error);
+    {
+      rule->severity_is_set = TRUE;
+      return read_severity(reader, group, &rule->severity, error);
+    }
   if (g_str_equal(key, "cooldown"))
     return read_number(reader, group, key, &rule->cooldown_s, error);
   if (g_str_equal(key, "threshold") && rule->threshold)
     return read_number(reader, group, key, &rule->threshold, error)
            && (rule->threshold > 0
-               || fail_at(reader, line_of(reader, group, key), error, "threshold must be 1 at least"));
+               || fail_at(reader, line_of(reader, group, key), error,
+                          "threshold must be 1 at least"));
   if (g_str_equal(key, "window") && rule->window_s)
     return read_number(reader, group, key, &rule->window_s, error);
   return fail_at(reader, line_of(reader, group, key), error,
@@ -437,9 +510,11 @@ read_group(const Reader *reader, const gchar *group, GError **error)
   if (g_str_equal(group, "default"))
     return read_scope(reader, group, reader->policy->widest, error);
   if (g_str_has_prefix(group, "domain ") && !strchr(group, '@'))
-    return read_named_scope(reader, group, reader->policy->domains, group + strlen("domain "), error);
+    return read_named_scope(reader, group, reader->policy->domains, group + strlen("domain "),
+                            error);
   if (g_str_has_prefix(group, "account "))
-    return read_named_scope(reader, group, reader->policy->accounts, group + strlen("account "), error);
+    return read_named_scope(reader, group, reader->policy->accounts, group + strlen("account "),
+                            error);
   if (g_str_has_prefix(group, "rule "))
     return read_rule(reader, group, error);
   return fail_at(reader, line_of(reader, group, NULL), error,
@@ -525,7 +600,8 @@ mt_policy_read(const gchar *path, GError **error)
   return NULL;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------ */
+/* ---- asking ------------------------------------------------------------------------------------
+ */
 
 const MtRuleSettings *
 mt_policy_rule(const MtPolicy *policy, guint index)
@@ -537,10 +613,15 @@ mt_policy_rule(const MtPolicy *policy, guint index)
 static guint
 scopes_of(const MtPolicy *policy, MtSpan account, const Scope *scopes[3])
 {
-  gchar *name = g_ascii_strdown(account.at ? account.at : "", account.len);
-  const gchar *at = strrchr(name, '@');
   guint count = 0;
+  const gchar *at;
+  gchar *name;
 
+  scopes[0] = policy->widest;
+  if (g_hash_table_size(policy->accounts) + g_hash_table_size(policy->domains) == 0)
+    return 1;
+  name = g_ascii_strdown(account.at ? account.at : "", account.len);
+  at = strrchr(name, '@');
   scopes[count] = g_hash_table_lookup(policy->accounts, name);
   count += scopes[count] != NULL;
   scopes[count] = at ? g_hash_table_lookup(policy->domains, at + 1) : NULL;
@@ -567,55 +648,120 @@ mt_policy_account(const MtPolicy *policy, MtSpan account, MtAccountPolicy *out)
       if (notify < 0)
         notify = scopes[i]->notify;
     }
-  if (out->usual_countries && !out->usual_countries[0])
-    out->usual_countries = NULL;
   out->notify = notify > 0;
   out->on_alert = policy->widest->on_alert;
 }
 
+/* The account itself, or its domain. */
+static gboolean
+excludes_account(const MtPolicy *policy, MtSpan account)
+{
+  gchar *name;
+  const gchar *at;
+  gboolean found;
+
+  if (g_hash_table_size(policy->excluded) == 0 || !account.len)
+    return FALSE;
+  name = g_ascii_strdown(account.at, account.len);
+  at = strrchr(name, '@');
+  found = g_hash_table_contains(policy->excluded, name)
+          || (at && g_hash_table_contains(policy->excluded, at));
+  g_free(name);
+  return found;
+}
+
+static gboolean
+scope_excludes(const Scope *scope, const MtIp *ip, const gchar *country, gint64 asn)
+{
+  if (ip && mt_networks_have(scope->exclude_ips, ip))
+    return TRUE;
+  if (*country && scope->exclude_countries
+      && g_strv_contains((const gchar *const *) scope->exclude_countries, country))
+    return TRUE;
+  for (guint i = 0; asn && scope->exclude_asns && i < scope->exclude_asns->len; i++)
+    if (g_array_index(scope->exclude_asns, gint64, i) == asn)
+      return TRUE;
+  return FALSE;
+}
+
 gboolean
-mt_policy_excludes(const MtPolicy *policy, MtSpan account, const MtIp *ip, gint64 asn)
+mt_policy_excludes(const MtPolicy *policy, MtSpan account, const MtIp *ip, const gchar *country,
+                   gint64 asn)
 {
   const Scope *scopes[3];
   guint count = scopes_of(policy, account, scopes);
 
   for (guint i = 0; i < count; i++)
+    if (scope_excludes(scopes[i], ip, country, asn))
+      return TRUE;
+  return excludes_account(policy, account);
+}
+
+static void
+describe_exclusions(GString *text, const Scope *scope)
+{
+  gchar ip[MT_IP_TEXT_BYTES];
+
+  for (guint i = 0; scope->exclude_ips && i < scope->exclude_ips->len; i++)
     {
-      if (mt_networks_have(scopes[i]->exclude_ips, ip))
-        return TRUE;
-      for (guint n = 0; asn && scopes[i]->exclude_asns && n < scopes[i]->exclude_asns->len; n++)
-        if (g_array_index(scopes[i]->exclude_asns, gint64, n) == asn)
-          return TRUE;
+      const MtNetwork *network = &g_array_index(scope->exclude_ips, MtNetwork, i);
+
+      mt_ip_format(&network->ip, ip);
+      g_string_append_printf(text, " %s/%u", ip,
+                             network->bits - (mt_ip_is_v4(&network->ip) ? 96 : 0));
     }
-  return FALSE;
+  for (guint i = 0; scope->exclude_asns && i < scope->exclude_asns->len; i++)
+    g_string_append_printf(text, " AS%" G_GINT64_FORMAT,
+                           g_array_index(scope->exclude_asns, gint64, i));
+  for (guint i = 0; scope->exclude_countries && scope->exclude_countries[i]; i++)
+    g_string_append_printf(text, " %s", scope->exclude_countries[i]);
+}
+
+static void
+describe_rule(GString *text, const MtWatchRule *rule, const MtRuleSettings *settings)
+{
+  g_string_append_printf(text, "rule %s: %s, %s, cooldown %" G_GINT64_FORMAT " s", rule->name,
+                         settings->enabled ? "on" : "off", mt_severity_name(settings->severity),
+                         settings->cooldown_s);
+  if (settings->threshold)
+    g_string_append_printf(text, ", threshold %" G_GINT64_FORMAT, settings->threshold);
+  if (settings->window_s)
+    g_string_append_printf(text, ", window %" G_GINT64_FORMAT " s", settings->window_s);
+  if (rule->needs)
+    g_string_append_printf(text, ", needs %s",
+                           rule->needs & MT_GEO_HAS_COUNTRY ? "geoip-database()"
+                                                            : "anonymous-ip-database()");
+  g_string_append_c(text, '\n');
+}
+
+static gchar *
+describe_countries(const gchar *const *countries)
+{
+  if (!countries)
+    return g_strdup("(not said: a country is suspicious when it is new)");
+  return countries[0] ? g_strjoinv(";", (gchar **) countries) : g_strdup("(no country rule)");
 }
 
 gchar *
 mt_policy_describe(const MtPolicy *policy, MtSpan account)
 {
   GString *text = g_string_new(NULL);
+  const Scope *scopes[3];
+  guint count = scopes_of(policy, account, scopes);
   MtAccountPolicy its;
   gchar *countries;
 
   mt_policy_account(policy, account, &its);
-  countries = its.usual_countries ? g_strjoinv(";", (gchar **) its.usual_countries) : NULL;
-  g_string_append_printf(text, "usual-countries: %s\n", countries ? countries : "(no country rule)");
+  countries = describe_countries(its.usual_countries);
+  g_string_append_printf(text, "usual-countries: %s\nexcluded:", countries);
+  for (guint i = 0; i < count; i++)
+    describe_exclusions(text, scopes[i]);
+  g_string_append(text, excludes_account(policy, account) ? " the account\n" : "\n");
   g_string_append_printf(text, "notify: %s\n", its.notify ? "yes" : "no");
   g_string_append_printf(text, "notify-to: %s\n", its.notify_to ? its.notify_to : "-");
   g_string_append_printf(text, "on-alert: %s\n", its.on_alert ? its.on_alert : "-");
   for (guint i = 0; i < mt_watch_rule_count(); i++)
-    {
-      const MtRuleSettings *rule = &policy->rules[i];
-
-      g_string_append_printf(text, "rule %s: %s, %s, cooldown %" G_GINT64_FORMAT " s",
-                             mt_watch_rules[i]->name, rule->enabled ? "on" : "off",
-                             mt_severity_name(rule->severity), rule->cooldown_s);
-      if (rule->threshold)
-        g_string_append_printf(text, ", threshold %" G_GINT64_FORMAT, rule->threshold);
-      if (rule->window_s)
-        g_string_append_printf(text, ", window %" G_GINT64_FORMAT " s", rule->window_s);
-      g_string_append_c(text, '\n');
-    }
+    describe_rule(text, mt_watch_rules[i], &policy->rules[i]);
   g_free(countries);
   return g_string_free(text, FALSE);
 }

@@ -31,12 +31,14 @@ typedef struct
   gint64 window_s;
   gint64 cooldown_s;
   MtSeverity severity;
+  gboolean severity_is_set; /* the policy says so */
 } MtRuleSettings;
 
 /* What holds for one account: the account's own word, its domain's, the default. */
 typedef struct
 {
-  const gchar *const *usual_countries; /* NULL-terminated, upper case; NULL: no country rule */
+  /* NULL-terminated, upper case.  NULL: nothing said; empty: no country rule. */
+  const gchar *const *usual_countries;
   gboolean notify;
   const gchar *notify_to; /* nullable */
   const gchar *on_alert;  /* nullable */
@@ -60,8 +62,10 @@ const MtRuleSettings *mt_policy_rule(const MtPolicy *policy, guint index);
 /* mt_policy_account: what holds for @account, "" for nobody; @out borrows from the policy. */
 void mt_policy_account(const MtPolicy *policy, MtSpan account, MtAccountPolicy *out);
 
-/* mt_policy_excludes: never suspicious, for this account. */
-gboolean mt_policy_excludes(const MtPolicy *policy, MtSpan account, const MtIp *ip, gint64 asn);
+/* mt_policy_excludes: never suspicious: the account, or for this account the address
+ * (nullable), the country ("": unknown), the network (0: unknown). */
+gboolean mt_policy_excludes(const MtPolicy *policy, MtSpan account, const MtIp *ip,
+                            const gchar *country, gint64 asn);
 
 /* mt_policy_describe: what applies to @account, for people: one "name: value" a line. */
 gchar *mt_policy_describe(const MtPolicy *policy, MtSpan account);

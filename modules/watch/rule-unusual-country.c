@@ -1,31 +1,28 @@
 /* unusual-country: a login succeeds from a country outside the usual ones */
 #include "watch/private.h"
 
-static guint64
-key(const MtWatch *watch, guint index, const MtSighting *sighting)
-{
-  return mt_watch_key(watch, index, sighting->account, mt_span_of_string(sighting->place->country));
-}
-
 static void
-push(MtWatch *watch, guint index, const MtSighting *sighting)
+push(MtWatch *watch, guint index, const MtLook *look)
 {
-  const MtPlace *place = sighting->place;
-  MtAccountPolicy policy;
-  gchar *usual;
+  const MtPlace *place = look->sighting->place;
+  const gchar *const *usual = look->policy.usual_countries;
+  MtFinding finding = { .count = 1, .first = look->sighting->at };
+  gchar *names;
 
-  if (sighting->kind != MT_SIGHTING_LOGIN || !place->country[0])
+  if (!place->country[0] || !usual || !usual[0] || g_strv_contains(usual, place->country))
     return;
-  mt_policy_account(watch->policy, sighting->account, &policy);
-  if (!policy.usual_countries || g_strv_contains(policy.usual_countries, place->country))
-    return;
-  usual = g_strjoinv(", ", (gchar **) policy.usual_countries);
-  mt_watch_raise(watch, index, key(watch, index, sighting), sighting, 1, sighting->at,
-                 g_strdup_printf("login from %s, which is not among the usual countries (%s)",
-                                 place->country_name[0] ? place->country_name : place->country,
-                                 usual));
-  g_free(usual);
+  names = g_strjoinv(", ", (gchar **) usual);
+  finding.key = mt_watch_key(watch, index, look->who, mt_span_of_string(place->country));
+  finding.text = g_strdup_printf("login from %s, which is not among the usual countries (%s)",
+                                 mt_country_text(place), names);
+  mt_watch_raise(watch, index, look, &finding);
+  g_free(names);
 }
 
-const MtWatchRule mt_watch_rule_unusual_country
-  = { "unusual-country", { TRUE, 0, 0, 3600, MT_SEVERITY_WARNING }, "country", key, push };
+const MtWatchRule mt_watch_rule_unusual_country = {
+  .name = "unusual-country",
+  .defaults = { TRUE, 0, 0, 3600, MT_SEVERITY_WARNING, FALSE },
+  .sees = MT_SEES(LOGIN),
+  .needs = MT_GEO_HAS_COUNTRY,
+  .push = push,
+};

@@ -22,8 +22,9 @@ ask(const MtPolicy *policy)
       gchar *text;
 
       mt_policy_account(policy, accounts[i], &its);
-      FUZZ_CHECK(!its.usual_countries || its.usual_countries[0]);
-      mt_policy_excludes(policy, accounts[i], &ip, 64500);
+      for (guint c = 0; its.usual_countries && its.usual_countries[c]; c++)
+        FUZZ_CHECK(strlen(its.usual_countries[c]) == 2);
+      mt_policy_excludes(policy, accounts[i], &ip, "ES", 64500);
       text = mt_policy_describe(policy, accounts[i]);
       FUZZ_CHECK(text && *text);
       g_free(text);
