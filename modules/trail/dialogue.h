@@ -31,6 +31,7 @@ void mt_note_read(MtPending *pending, guint64 key, MtNote *note);
 /* mt_note_keep: writes the fields back, with host and time of @line. */
 void mt_note_keep(MtTrail *trail, const MtLine *line, MtNote *note);
 
+/* mt_note_drop: nobody needs it any more. */
 void mt_note_drop(MtTrail *trail, MtNote *note);
 
 /* mt_note_key: of a session, message or number, of one kind of thing, on the line's host. */
@@ -44,6 +45,7 @@ mt_event_copy_field(MtEvent *to, const MtEvent *from, MtField field)
     *mt_event_add(to, field) = from->value[field];
 }
 
+/* mt_event_copy_fields: takes over those of @fields that are there. */
 void mt_event_copy_fields(MtEvent *to, const MtEvent *from, const MtField *fields, guint n_fields);
 
 /* ---- attempts.c ---------------------------------------------------------------------- */
@@ -73,6 +75,7 @@ void mt_origin_said(MtTrail *trail, const MtLine *line, const MtEvent *facts);
 /* mt_origin_queued: @message was queued by process @qp. */
 void mt_origin_queued(MtTrail *trail, const MtLine *line, MtMessage *message, gint64 qp);
 
+/* mt_origin_push_qmail: a line of a qmail SMTP server.  FALSE: nothing to put together. */
 gboolean mt_origin_push_qmail(MtTrail *trail, const MtLine *line, const MtEvent *event,
                               MtFact *fact);
 

@@ -22,6 +22,9 @@ usual-countries=ES;FR
 
 [rule brute-force]
 threshold=5
+
+[rule impossible-travel]
+enabled=no
 """
 
 

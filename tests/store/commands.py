@@ -249,7 +249,7 @@ def commands(work):
                       or mail["sender"] == "" else f"trace --lines: {trace}")
     related = bed.run("lines", "-d", store, "--related", "--text", f"{mail['queue_id']}: removed").stdout
     wrong = wrong or ("" if related.count("\n") >= 4 else f"lines --related: {related}")
-    for command, want in ((["summary"], 0), (["summary", "--json", "--days", "3"], 0), (["connections"], 0), (["queue"], 1),
+    for command, want in ((["summary", "--days", "2"], 0), (["summary", "--json", "--days", "3"], 0), (["connections"], 0), (["queue"], 1),
                           (["lines", "--text", "no such words"], 1), (["summary", "--day", "2001-01-01"], 1), (["lines"], 2),
                           (["store", "mend"], 2), (["forget"], 2)):
         done = bed.run(*command, "-d", store)
