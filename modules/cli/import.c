@@ -236,14 +236,19 @@ run(Import *import, int argc, char **argv)
   gint status = CLI_FINE;
 
   if (!error)
-    import->engine = mt_engine_open(&import->settings, import->emit_alerts ? MT_ENGINE_EMIT : 0,
+    import->engine = mt_engine_open(&import->settings,
+                                    MT_ENGINE_BULK | (import->emit_alerts ? MT_ENGINE_EMIT : 0),
                                     g_get_real_time(), log_message, NULL, &error);
   if (import->engine && import->dialect)
     mt_engine_read_by(import->engine, import->dialect, &error);
   for (guint i = 0; import->engine && !error && !interrupted && i < sources->len; i++)
     import_file(import, g_array_index(sources, Source, i).path, &error);
   if (import->engine && !error)
-    commit(import, &error);
+    {
+      commit(import, &error);
+      if (!error)
+        mt_engine_finish(import->engine, &error);
+    }
   while (import->engine && !error && import->retention >= 0
          && mt_engine_tick(import->engine, g_get_real_time()))
     continue;

@@ -96,7 +96,8 @@ fill_settings(MtEngine *engine)
                                               .gid = from->gid,
                                               .retention_days = from->retention_days,
                                               .max_size_bytes = from->max_size_bytes,
-                                              .raw_lines = from->raw_lines };
+                                              .raw_lines = from->raw_lines,
+                                              .bulk = (engine->flags & MT_ENGINE_BULK) != 0 };
   engine->trail_settings
     = (MtTrailSettings){ .local_networks = from->local_networks,
                          .local_domains = (const gchar *const *) from->local_domains,
@@ -613,6 +614,17 @@ mt_engine_rollback(MtEngine *engine)
 }
 
 /* ---- once, for a command ----------------------------------------------------------------------- */
+
+gboolean
+mt_engine_finish(MtEngine *engine, GError **error)
+{
+  gboolean more = TRUE;
+
+  while (more)
+    if (!mt_store_build_indexes(engine->store, &more, error))
+      return FALSE;
+  return TRUE;
+}
 
 gboolean
 mt_engine_retain(MtEngine *engine, MtTime now, gboolean *more, GError **error)

@@ -70,6 +70,7 @@ enum
 {
   MT_ENGINE_EMIT = 1 << 0,     /* alerts go into syslog, too; else they are only recorded */
   MT_ENGINE_REMEMBER = 1 << 1, /* the settings are the store's from now on */
+  MT_ENGINE_BULK = 1 << 2,     /* much at once: mt_engine_finish() is called at the end */
 };
 MtEngine *mt_engine_open(const MtSettings *settings, guint flags, MtTime now, MtEngineLog log,
                          gpointer user, GError **error);
@@ -104,6 +105,10 @@ void mt_engine_rollback(MtEngine *engine);
 /* mt_engine_tick: what is due besides lines, in small steps: rolling, the policy file,
  * databases, raw lines.  Between commits only.  Returns: there is more to do at once. */
 gboolean mt_engine_tick(MtEngine *engine, MtTime now);
+
+/* mt_engine_finish: builds the indexes that MT_ENGINE_BULK put off.  Nothing is lost without
+ * it: whoever writes next builds what is missing. */
+gboolean mt_engine_finish(MtEngine *engine, GError **error);
 
 /* mt_engine_retain: one small step of rolling, now.  @more: there is more to do. */
 gboolean mt_engine_retain(MtEngine *engine, MtTime now, gboolean *more, GError **error);

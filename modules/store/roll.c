@@ -34,6 +34,14 @@ drop_detached(const Roll *roll, gboolean *done)
   return mt_schema_drop_some(roll->store->db, done);
 }
 
+/* An import that put them off may have been killed. */
+static gboolean
+build_indexes(const Roll *roll, gboolean *done)
+{
+  return roll->store->settings->bulk
+         || mt_segments_build_indexes(&roll->store->segments, done);
+}
+
 static gint64
 size_bytes(MtStore *store)
 {
@@ -173,7 +181,7 @@ gboolean
 mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error)
 {
   static const Step steps[] = {
-    drop_detached, detach, trim_oldest, drop_guard, drop_rows, give_back
+    build_indexes, drop_detached, detach, trim_oldest, drop_guard, drop_rows, give_back
   };
   Roll roll = { .store = store, .today = mt_time_day(now), .first_kept_day = G_MININT32 };
   gboolean ok = TRUE;

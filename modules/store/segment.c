@@ -302,20 +302,29 @@ mt_segments_renew_views(MtSegments *segments)
   return mt_schema_drop_views(segments->db) && make_views(segments);
 }
 
-gboolean
-mt_segments_build_indexes(MtSegments *segments)
+static gboolean
+build_indexes(MtSegments *segments, MtSegment *segment)
 {
-  for (guint i = 0; i < segments->all->len; i++)
+  segment->indexed = segment->indexed
+                     || (mt_schema_add_indexes(segments->db, segment->number)
+                         && mt_sql_execf(segments->db, "UPDATE segment SET indexed=1 WHERE number=%d",
+                                         segment->number));
+  return segment->indexed;
+}
+
+gboolean
+mt_segments_build_indexes(MtSegments *segments, gboolean *built)
+{
+  *built = FALSE;
+  for (guint i = 0; i < segments->all->len && !*built; i++)
     {
       MtSegment *segment = g_ptr_array_index(segments->all, i);
 
       if (segment->indexed)
         continue;
-      if (!mt_schema_add_indexes(segments->db, segment->number)
-          || !mt_sql_execf(segments->db, "UPDATE segment SET indexed=1 WHERE number=%d",
-                           segment->number))
+      if (!build_indexes(segments, segment))
         return FALSE;
-      segment->indexed = TRUE;
+      *built = TRUE;
     }
   return TRUE;
 }
@@ -345,6 +354,8 @@ mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt which)
 
   if (segment->stmts[which])
     return segment->stmts[which];
+  if (which >= MT_STMT_FIRST_LOOK_UP && !build_indexes(segments, segment))
+    return NULL;
   sql = mt_schema_fill(templates[which], segment->number);
   if (sqlite3_prepare_v3(segments->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &segment->stmts[which],
                          NULL)

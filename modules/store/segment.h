@@ -24,7 +24,8 @@ typedef enum
   MT_STMT_GET_NAME,
   MT_STMT_DROP_MESSAGE,
   MT_STMT_DROP_DELIVERY,
-  MT_STMT_GET_BY_QUEUE_ID,
+  MT_STMT_FIRST_LOOK_UP, /* from here on they go by indexes */
+  MT_STMT_GET_BY_QUEUE_ID = MT_STMT_FIRST_LOOK_UP,
   MT_STMT_GET_BY_MESSAGE_ID,
   MT_STMT_GET_BY_PARENT,
   MT_STMT_GET_DELIVERIES,
@@ -61,7 +62,7 @@ typedef struct
   gint32 span_days;
   gint32 first_possible_day, last_possible_day; /* days beyond are a clock's mistake */
   guint64 absurd;                               /* rows that had such a day */
-  gboolean defer_indexes; /* new segments get their indexes at the end */
+  gboolean defer_indexes; /* new segments get theirs when something is looked up, or at the end */
 } MtSegments;
 
 void mt_segments_init(MtSegments *segments, sqlite3 *db, const MtHashKey *key);
@@ -87,8 +88,8 @@ gboolean mt_segments_detach_oldest(MtSegments *segments, gint32 day, gint32 toda
 /* mt_segments_renew_views: as this version of the program has them. */
 gboolean mt_segments_renew_views(MtSegments *segments);
 
-/* mt_segments_build_indexes: those that were put off. */
-gboolean mt_segments_build_indexes(MtSegments *segments);
+/* mt_segments_build_indexes: those of one segment that were put off.  @built: there was one. */
+gboolean mt_segments_build_indexes(MtSegments *segments, gboolean *built);
 
 /* mt_segment_stmt: the prepared statement; NULL on failure. */
 sqlite3_stmt *mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt stmt);

@@ -588,7 +588,12 @@ static gboolean
 read_state(MtStore *store)
 {
   store->line_id = mt_sql_integer(store->db, "SELECT max(line) FROM line", 0);
-  return read_counters(store) && mt_segments_load(&store->segments)
+  if (!read_counters(store))
+    return FALSE;
+  /* Once it is bulk it stays so, until the end; but what others have begun is indexed. */
+  store->segments.defer_indexes
+    = store->settings->bulk && (store->segments.defer_indexes || store->start.horizon == MT_NO_TIME);
+  return TRUE && mt_segments_load(&store->segments)
          && mt_scrub_load(store->scrub, store->db) && mt_guard_start(store->guard);
 }
 
@@ -926,6 +931,18 @@ gint64
 mt_store_last_alert(MtStore *store)
 {
   return mt_sql_integer(store->db, "SELECT value FROM counter WHERE name='alert'", 0);
+}
+
+gboolean
+mt_store_build_indexes(MtStore *store, gboolean *more, GError **error)
+{
+  gboolean ok;
+
+  *more = FALSE;
+  if (!mt_store_begin_small(store, error))
+    return FALSE;
+  ok = mt_segments_build_indexes(&store->segments, more);
+  return mt_store_end_small(store, ok, "building indexes", error);
 }
 
 gboolean

@@ -22,6 +22,7 @@ typedef struct
   gint retention_days; /* older records go; 0: none */
   gint64 max_size_bytes; /* oldest records go first beyond; 0: no limit */
   guint raw_lines;     /* how many are kept verbatim */
+  gboolean bulk;       /* much at once: into an empty store, indexes are built at the end */
 } MtStoreSettings;
 
 /* A line as it was logged. */
@@ -91,6 +92,9 @@ gboolean mt_store_put_lines(MtStore *store, const GArray *lines, GError **error)
 /* mt_store_retain: one small step of rolling; a transaction of its own.
  * @more: there is more to do.  @now: wall clock. */
 gboolean mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error);
+
+/* mt_store_build_indexes: those of one segment that bulk put off.  @more: there was one. */
+gboolean mt_store_build_indexes(MtStore *store, gboolean *more, GError **error);
 
 /* mt_store_add_counts: adds to numbers that outlive the process. */
 typedef struct
