@@ -2,7 +2,7 @@
  *
  * qmail-send and ICDSoft's delivery log say "delivery 7: success"; which message that was
  * stood in the line that began it.  ICDSoft's names not even that: only the envelope joins
- * it to what its SMTP log accepted (docs/decisions/21-dialogues.md).
+ * it to what its SMTP log accepted (docs/decisions/15-dialogues.md).
  */
 #include "trail/dialogue.h"
 

@@ -4,7 +4,7 @@
  * server says in one line is gathered in a note (a pending), and folded once it is
  * whole: a message when its end is answered, a refusal with its envelope, a login with its
  * answer.  Lines belong together by their session, or, where they name none, by standing
- * together (docs/decisions/21-dialogues.md).
+ * together (docs/decisions/15-dialogues.md).
  */
 #include "trail/dialogue.h"
 
