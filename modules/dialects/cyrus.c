@@ -612,7 +612,8 @@ read_uw(MtCursor *cur, MtEvent *event)
 
   if (!host)
     return MT_PARSE_SKIP;
-  user = mt_span_trim(mt_span(rest.at, host - rest.at));
+  user = mt_span(rest.at, host - rest.at);
+  user.len -= MT_SPAN_ENDS(user, " "); /* one: others are the client's */
   behind = mt_cursor(mt_span(host + 5, rest.at + rest.len - host - 5));
   scan_client(&behind, event);
   if (MT_SCAN(&behind, " mech=") && mt_scan_token(&behind, " ", &mechanism))

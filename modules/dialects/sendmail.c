@@ -293,8 +293,8 @@ scan_recipients(MtCursor *cur, MtEvent *event, gboolean *bracketed)
         }
       count++;
     }
-  while (count < MAX_RECIPIENTS && mt_cursor_left(cur) > 1 && cur->at[0] == ','
-         && cur->at[1] != ' ' && mt_scan_char(cur, ','));
+  while (count < MAX_RECIPIENTS && mt_cursor_left(cur) > 1 && cur->at[0] == ',' && cur->at[1] != ' '
+         && mt_scan_char(cur, ','));
   event->parts = MAX(count, 1);
   mt_scan_char(cur, ',');
   if (!MT_SCAN(cur, " [more]"))
