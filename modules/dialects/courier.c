@@ -46,13 +46,35 @@ scan_queue_id(MtCursor *cur, MtEvent *event)
   return TRUE;
 }
 
+/* "<address>": it ends where courieresmtpd.c, skipaddress() says, at a '>' outside quotes,
+ * which may stand anywhere. */
+static gboolean
+scan_angle(MtCursor *cur, MtSpan *out)
+{
+  const gchar *at = cur->at + 1;
+  gboolean quoted = FALSE;
+
+  if (mt_cursor_peek(cur) != '<')
+    return FALSE;
+  for (; at < cur->end && (quoted || *at != '>'); at++)
+    if (*at == '"')
+      quoted = !quoted;
+    else if (*at == '\\' && at + 1 < cur->end)
+      at++;
+  if (at >= cur->end)
+    return FALSE;
+  *out = mt_span(cur->at + 1, at - cur->at - 1);
+  cur->at = at + 1;
+  return TRUE;
+}
+
 static gboolean
 scan_address(MtCursor *cur, MtSpan key, MtField field, MtEvent *event)
 {
   MtCursor try = *cur;
   MtSpan address;
 
-  if (!mt_scan_span(&try, key) || !mt_scan_angle(&try, &address))
+  if (!mt_scan_span(&try, key) || !scan_angle(&try, &address))
     return FALSE;
   mt_event_set_text(event, field, address);
   *cur = try;
@@ -101,7 +123,7 @@ read_received_from(MtSpan text, MtEvent *event)
   mt_event_set_text(event, MT_F_HELO, mt_span(text.at, open - text.at));
 }
 
-/* "newmsg,id=ID, auth=bob: dns; helo (name [::ffff:192.0.2.1])" */
+/* "newmsg,id=ID, auth=bob: dns; helo (name [::ffff:192.0.2.1])"; a user's name may hold ": " */
 static MtParse
 read_new_message(MtCursor *cur, MtEvent *event)
 {
@@ -109,10 +131,18 @@ read_new_message(MtCursor *cur, MtEvent *event)
 
   if (!scan_queue_id(cur, event))
     return MT_PARSE_MALFORMED;
-  if (MT_SCAN(cur, ", auth=") && MT_SCAN_UNTIL(cur, ": ", &user))
-    mt_event_set_text(event, MT_F_AUTH_USER, user);
-  else
+  if (!MT_SCAN(cur, ", auth="))
     MT_SCAN(cur, ": ");
+  else if (MT_SCAN_UNTIL(cur, ": dns; ", &user))
+    {
+      mt_event_set_text(event, MT_F_AUTH_USER, user);
+      cur->at -= strlen("dns; ");
+    }
+  else
+    {
+      mt_event_set_text(event, MT_F_AUTH_USER, mt_cursor_rest(cur));
+      return MT_PARSE_MATCH;
+    }
   read_received_from(mt_cursor_rest(cur), event);
   return MT_PARSE_MATCH;
 }

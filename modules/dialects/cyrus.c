@@ -241,17 +241,18 @@ read_client_id(MtCursor *cur, MtEvent *event)
 
 /* ---- mail ------------------------------------------------------------------------------ */
 
-/* "<ID> to mailbox: example.com!user.bob" */
+/* "<ID> to mailbox: example.com!user.bob": the ID is the sender's and may be any text. */
 static MtParse
 read_delivered(MtCursor *cur, MtEvent *event)
 {
-  MtSpan id;
+  static const MtSpan between = MT_SPAN_INIT(" to mailbox: ");
+  const gchar *at = mt_span_find_last(mt_cursor_rest(cur), between);
 
-  if (!MT_SCAN_UNTIL(cur, " to mailbox: ", &id))
+  if (!at)
     return MT_PARSE_MALFORMED;
-  mt_event_set_text(event, MT_F_MESSAGE_ID, id);
+  mt_event_set_text(event, MT_F_MESSAGE_ID, mt_span(cur->at, at - cur->at));
   mt_event_set_word(event, MT_F_ACTION, MT_WORD_STORED);
-  set_mailbox(mt_cursor_rest(cur), event);
+  set_mailbox(mt_span(at + between.len, cur->end - at - between.len), event);
   return MT_PARSE_MATCH;
 }
 
@@ -327,16 +328,12 @@ static const AuditKey audit_keys[] = {
   { MT_SPAN_INIT("oldmailbox"), MT_F_TARGET, TRUE },
   { MT_SPAN_INIT("uid"), MT_F_UID, FALSE },
   { MT_SPAN_INIT("size"), MT_F_SIZE, FALSE },
-  { MT_SPAN_INIT("messageid"), MT_F_MESSAGE_ID, TRUE },
-  { MT_SPAN_INIT("message-id"), MT_F_MESSAGE_ID, TRUE },
-  { MT_SPAN_INIT("in.msgid"), MT_F_MESSAGE_ID, TRUE },
   { MT_SPAN_INIT("target"), MT_F_TARGET, TRUE },
   { MT_SPAN_INIT("bytes_in"), MT_F_IN_BYTES, FALSE },
   { MT_SPAN_INIT("bytes_out"), MT_F_OUT_BYTES, FALSE },
   { MT_SPAN_INIT("client"), MT_F_CLIENT, TRUE },
 };
 
-/* Message-IDs keep their brackets. */
 static void
 set_audit_value(const AuditKey *key, MtSpan value, MtEvent *event)
 {
@@ -344,9 +341,7 @@ set_audit_value(const AuditKey *key, MtSpan value, MtEvent *event)
 
   if (key->first && mt_event_has(event, key->field))
     return;
-  if (key->field == MT_F_MESSAGE_ID)
-    mt_event_set_text(event, key->field, mt_span(value.at - 1, value.len + 2));
-  else if (mt_field_type(key->field) == MT_TYPE_TEXT)
+  if (mt_field_type(key->field) == MT_TYPE_TEXT)
     set_nonempty(event, key->field, value);
   else if (mt_span_to_u64(value, &number))
     mt_event_set_number(event, key->field, number);
@@ -373,14 +368,62 @@ scan_audit_pair(MtCursor *cur, MtSpan *key, MtSpan *value)
 }
 
 static void
-read_audit(MtCursor *cur, MtEvent *event)
+read_audit_pairs(MtCursor *cur, MtEvent *event)
 {
-  MtSpan key, value, mailbox;
+  MtSpan key, value;
 
   while (scan_audit_pair(cur, &key, &value))
     for (guint i = 0; i < G_N_ELEMENTS(audit_keys); i++)
       if (mt_span_equal(audit_keys[i].key, key))
         set_audit_value(&audit_keys[i], value, event);
+}
+
+/* Where the Message-ID begins, behind its key; NULL: there is none.  No mailbox's name has the
+ * '<' that may follow (imap/mboxname.c, GOODCHARS). */
+static const gchar *
+find_message_id(MtSpan text, MtSpan *before)
+{
+  static const MtSpan keys[] = { MT_SPAN_INIT(" messageid="), MT_SPAN_INIT(" message-id="),
+                                 MT_SPAN_INIT(" in.msgid=") };
+  const gchar *first = NULL;
+
+  *before = text;
+  for (guint i = 0; i < G_N_ELEMENTS(keys); i++)
+    {
+      const gchar *at = mt_span_find(*before, keys[i]);
+
+      if (!at)
+        continue;
+      before->len = at - text.at;
+      first = at + keys[i].len;
+    }
+  return first;
+}
+
+/* The ID is the sender's, and may be any text: what stands in front of it counts, and, of a
+ * redirection, the last that Cyrus writes behind it, " target=<T> userid=<U>". */
+static void
+read_audit(MtCursor *cur, MtEvent *event)
+{
+  gboolean redirect = MT_SPAN_STARTS(((const MtRule *) event->rule)->prefix, "redirect");
+  MtSpan before, id, mailbox;
+  MtCursor behind = { find_message_id(mt_cursor_rest(cur), &before), cur->end };
+  const gchar *target;
+
+  if (behind.at)
+    {
+      target = redirect ? mt_span_find_last(mt_cursor_rest(&behind), MT_SPAN(" target=<")) : NULL;
+      if (target)
+        id = mt_span(behind.at, target - behind.at);
+      else if (!mt_scan_token(&behind, " ", &id))
+        id = MT_NO_SPAN;
+      set_nonempty(event, MT_F_MESSAGE_ID, id);
+      behind.at = target;
+      if (target)
+        read_audit_pairs(&behind, event);
+    }
+  *cur = mt_cursor(before);
+  read_audit_pairs(cur, event);
   mailbox = mt_event_text(event, MT_F_MAILBOX);
   if (mailbox.len)
     set_mailbox(mailbox, event);
@@ -543,29 +586,41 @@ static const MtRule operator_rules[] = {
 /* ---- University of Washington
  * -------------------------------------------------------------------- */
 
+/* "U auth=A": both are the client's, and most often the same. */
+static MtSpan
+without_auth(MtSpan user)
+{
+  static const MtSpan key = MT_SPAN_INIT(" auth=");
+  gsize half = user.len >= key.len ? (user.len - key.len) / 2 : 0;
+  MtSpan first = mt_span(user.at, half);
+  const gchar *auth = mt_span_find_last(user, key);
+
+  if (half && mt_span_starts(mt_span(user.at + half, user.len - half), key)
+      && mt_span_equal(first, mt_span(user.at + user.len - half, half)))
+    return first;
+  return auth ? mt_span(user.at, auth - user.at) : user;
+}
+
 /* "user=U [auth=A ]host=NAME [IP]": the host is the server's, last. */
 static MtParse
 read_uw(MtCursor *cur, MtEvent *event)
 {
   MtSpan rest = mt_cursor_rest(cur), user;
-  const gchar *host = mt_span_find_last(rest, MT_SPAN("host=")), *auth;
+  const gchar *host = mt_span_find_last(rest, MT_SPAN("host="));
   MtCursor behind;
   MtSpan mechanism;
 
   if (!host)
     return MT_PARSE_SKIP;
-  user = mt_span_trim(mt_span(rest.at, host - rest.at));
+  user = mt_span(rest.at, host - rest.at);
+  user.len -= MT_SPAN_ENDS(user, " "); /* one: others are the client's */
   behind = mt_cursor(mt_span(host + 5, rest.at + rest.len - host - 5));
   scan_client(&behind, event);
   if (MT_SCAN(&behind, " mech=") && mt_scan_token(&behind, " ", &mechanism))
     mt_event_set_text(event, MT_F_AUTH_METHOD, mechanism);
   if (!MT_SPAN_STARTS(user, "user="))
     return MT_PARSE_MATCH;
-  user = mt_span(user.at + 5, user.len - 5);
-  auth = mt_span_find_last(user, MT_SPAN(" auth="));
-  if (auth)
-    user.len = auth - user.at;
-  set_nonempty(event, MT_F_ACCOUNT, user);
+  set_nonempty(event, MT_F_ACCOUNT, without_auth(mt_span(user.at + 5, user.len - 5)));
   return MT_PARSE_MATCH;
 }
 

@@ -109,17 +109,25 @@ mt_read_next_queue_id(MtSpan reply, MtEvent *event)
 
 /* Dovecot's LMTP server: "250 2.0.0 <user> SESSION Saved" (src/lmtp/lmtp-local.c and
  * lmtp-proxy.c of 2.3 and 2.4; the proxy lets the backend's DSN through).  The session
- * of one of several recipients ends in ":2" or the like. */
+ * of one of several recipients ends in ":2" or the like.  The user may hold anything: the
+ * session is read from the end. */
 void
 mt_read_lmtp_session(MtSpan reply, MtEvent *event)
 {
+  static const MtSpan saved = MT_SPAN_INIT(" Saved");
   MtCursor cur = mt_cursor(reply);
-  MtSpan dsn, user, session;
+  const gchar *space;
+  MtSpan dsn, rest;
 
-  if (MT_SCAN(&cur, "250 ") && mt_scan_dsn(&cur, &dsn) && mt_scan_char(&cur, ' ')
-      && mt_scan_angle(&cur, &user) && mt_scan_char(&cur, ' ') && mt_scan_token(&cur, " ", &session)
-      && MT_SPAN_IS(mt_cursor_rest(&cur), " Saved"))
-    mt_event_set_text(event, MT_F_SESSION, session);
+  if (!MT_SCAN(&cur, "250 ") || !mt_scan_dsn(&cur, &dsn) || !MT_SCAN(&cur, " <"))
+    return;
+  rest = mt_cursor_rest(&cur);
+  if (!mt_span_ends(rest, saved))
+    return;
+  rest.len -= saved.len;
+  space = rest.len ? memrchr(rest.at, ' ', rest.len) : NULL;
+  if (space && space > rest.at && space[-1] == '>' && space + 1 < rest.at + rest.len)
+    mt_event_set_text(event, MT_F_SESSION, mt_span(space + 1, rest.at + rest.len - space - 1));
 }
 
 void

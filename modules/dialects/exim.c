@@ -839,16 +839,15 @@ take_reply(MtCursor *cur, MtEvent *event)
 static MtParse
 read_failed(MtCursor *cur, MtEvent *event)
 {
-  MtSpan address = scan_keyed(failed_items, TRUE, cur, event), reply;
+  /* retry.c adds it to whatever a server said */
+  gboolean expired = MT_SPAN_ENDS(mt_cursor_rest(cur), ": retry timeout exceeded");
+  MtSpan address = scan_keyed(failed_items, TRUE, cur, event);
 
   if (!address.len)
     return MT_PARSE_MALFORMED;
   set_addresses(address, event);
   take_reply(cur, event);
-  reply = mt_event_text(event, MT_F_REPLY);
-  mt_event_set_word(event, MT_F_STATUS,
-                    MT_SPAN_ENDS(reply, "retry timeout exceeded") ? MT_WORD_EXPIRED
-                                                                  : MT_WORD_BOUNCED);
+  mt_event_set_word(event, MT_F_STATUS, expired ? MT_WORD_EXPIRED : MT_WORD_BOUNCED);
   return MT_PARSE_MATCH;
 }
 

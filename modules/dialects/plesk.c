@@ -201,16 +201,18 @@ static const MtRule handler_rules[] = {
   MT_RULES_END,
 };
 
-/* "from=<S> to=<R>" */
+/* "from=<S> to=<R>", all of the line.  Where an address looks like more of it, neither counts. */
 static MtParse
 read_envelope(MtCursor *cur, MtEvent *event)
 {
   MtSpan sender, recipient;
 
-  if (!mt_scan_angle(cur, &sender) || !MT_SCAN(cur, " to=") || !mt_scan_angle(cur, &recipient))
-    return MT_PARSE_SKIP;
-  mt_event_set_text(event, MT_F_SENDER, sender);
-  mt_event_set_text(event, MT_F_RECIPIENT, recipient);
+  if (mt_scan_angle(cur, &sender) && MT_SCAN(cur, " to=") && mt_scan_angle(cur, &recipient)
+      && cur->at == cur->end)
+    {
+      mt_event_set_text(event, MT_F_SENDER, sender);
+      mt_event_set_text(event, MT_F_RECIPIENT, recipient);
+    }
   return MT_PARSE_MATCH;
 }
 

@@ -479,7 +479,7 @@ scan_address(MtCursor *cur, MtSpan *out)
     }
   else
     mt_scan_token(&try, " <>()@,;:\\\"[]", &part);
-  if (try.at > cur->at + 1 && mt_scan_char(&try, '@')
+  if (mt_scan_char(&try, '@')
       && !mt_scan_token(&try, mt_cursor_peek(&try) == '[' ? " <>()@,;\\\"" : " <>()@,;\\\":[]",
                         &part))
     return FALSE;

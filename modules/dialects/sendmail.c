@@ -54,6 +54,40 @@ scan_up_to(MtCursor *cur, MtSpan stop)
   return rest;
 }
 
+/* deliver.c keeps a line shorter than this. */
+#define MAX_ADDRESS_BYTES 1024
+
+/* "<address>", with all that parseaddr.c, prescan() lets into one: brackets in pairs, and any
+ * in quotes and comments. */
+static gboolean
+scan_angle(MtCursor *cur, MtSpan *out)
+{
+  const gchar *at = cur->at, *end = at + MIN(mt_cursor_left(cur), MAX_ADDRESS_BYTES);
+  gint open = 0, comments = 0;
+  gboolean quoted = FALSE;
+
+  if (mt_cursor_peek(cur) != '<')
+    return FALSE;
+  for (; at < end; at++)
+    {
+      if (*at == '\\' && at + 1 < end)
+        at++;
+      else if (*at == '"' && !comments)
+        quoted = !quoted;
+      else if (!quoted && (*at == '(' || *at == ')'))
+        comments = MAX(0, comments + (*at == '(' ? 1 : -1));
+      else if (!quoted && !comments && (*at == '<' || *at == '>'))
+        open += *at == '<' ? 1 : -1;
+      if (!open)
+        {
+          *out = mt_span(cur->at + 1, at - cur->at - 1);
+          cur->at = at + 1;
+          return TRUE;
+        }
+    }
+  return mt_scan_angle(cur, out); /* what headers.c, shortenstring() cut a piece out of */
+}
+
 /* "ident@name [ip] (may be forged)", each part but one may be missing: conf.c, anynet_ntoa();
  * daemon.c, getauthinfo(). */
 static gboolean
@@ -200,7 +234,7 @@ read_from(MtCursor *cur, MtEvent *event)
   MtSpan sender;
   gboolean has_id;
 
-  if (!mt_scan_angle(cur, &sender) || !MT_SPAN_STARTS(mt_cursor_rest(cur), ", "))
+  if (!scan_angle(cur, &sender) || !MT_SPAN_STARTS(mt_cursor_rest(cur), ", "))
     sender = scan_up_to(cur, MT_SPAN(", size="));
   mt_event_set_text(event, MT_F_SENDER, sender);
   scan_sender_numbers(cur, event);
@@ -226,7 +260,7 @@ scan_recipient(MtCursor *cur, MtSpan *out, gboolean *bracketed)
   MtCursor try = *cur;
   MtSpan quoted;
 
-  *bracketed = mt_scan_angle(&try, out);
+  *bracketed = scan_angle(&try, out);
   if (!*bracketed)
     {
       if (mt_scan_char(&try, '"')) /* a program with its arguments, or a local part */
@@ -259,9 +293,9 @@ scan_recipients(MtCursor *cur, MtEvent *event, gboolean *bracketed)
         }
       count++;
     }
-  while (mt_cursor_left(cur) > 1 && cur->at[0] == ',' && cur->at[1] != ' '
+  while (count < MAX_RECIPIENTS && mt_cursor_left(cur) > 1 && cur->at[0] == ',' && cur->at[1] != ' '
          && mt_scan_char(cur, ','));
-  event->parts = CLAMP(count, 1, MAX_RECIPIENTS);
+  event->parts = MAX(count, 1);
   mt_scan_char(cur, ',');
   if (!MT_SCAN(cur, " [more]"))
     cur->at -= cur->at[-1] == ',';
@@ -277,7 +311,7 @@ scan_controller(MtCursor *cur, MtEvent *event, gboolean bracketed)
 
   if (!MT_SCAN(cur, ", ctladdr="))
     return;
-  if (mt_scan_angle(cur, &address))
+  if (scan_angle(cur, &address))
     {
       if (!bracketed)
         mt_event_set_text(event, MT_F_ORIG_RECIPIENT, address);
@@ -307,12 +341,29 @@ status_of(MtSpan stat, MtSpan dsn)
   return MT_SPAN_STARTS(dsn, "4") ? MT_WORD_DEFERRED : MT_WORD_BOUNCED;
 }
 
+/* A server that is quoted may say all that Sendmail does, ", stat=Sent", too: the DSN in front of
+ * it is the answer's class, as Sendmail took it. */
+static MtWord
+status_of_reply(MtSpan dsn, MtSpan reply)
+{
+  switch (dsn.len ? dsn.at[0] : reply.len ? reply.at[0] : '4')
+    {
+    case '2':
+      return MT_WORD_SENT;
+    case '5':
+      return MT_WORD_BOUNCED;
+    default:
+      return MT_WORD_DEFERRED;
+    }
+}
+
 /* "Sent (ok id=1 Message accepted for delivery)": the remote's word stands in the brackets;
  * reply= of 8.16 and later says more than stat= does. */
 static void
 read_stat(MtSpan stat, MtSpan reply, MtEvent *event)
 {
-  MtWord status = status_of(stat, mt_event_text(event, MT_F_DSN));
+  MtSpan dsn = mt_event_text(event, MT_F_DSN);
+  MtWord status = reply.at ? status_of_reply(dsn, reply) : status_of(stat, dsn);
 
   mt_event_set_word(event, MT_F_STATUS, status);
   if (!reply.len && MT_SPAN_STARTS(stat, "Sent (") && MT_SPAN_ENDS(stat, ")"))
@@ -352,8 +403,8 @@ scan_delivery_end(MtCursor *cur, MtEvent *event)
     mt_scan_token(cur, ",", &text);
   if (MT_SCAN(cur, ", quarantine="))
     scan_up_to(cur, MT_SPAN(", dsn="));
-  if (MT_SCAN(cur, ", relay=") && mt_scan_token(cur, ",", &text))
-    read_peer(text, event, &mt_relay_fields);
+  if (MT_SCAN(cur, ", relay="))
+    read_peer(scan_up_to(cur, MT_SPAN(", ")), event, &mt_relay_fields);
   if (MT_SCAN(cur, ", dsn=") && mt_scan_dsn(cur, &text))
     mt_event_set_text(event, MT_F_DSN, text);
   if (MT_SCAN(cur, ", ntries="))
@@ -452,7 +503,7 @@ read_user_error(MtCursor *cur, MtEvent *event)
   MtSpan address;
 
   cur->at--;
-  if (!mt_scan_angle(cur, &address) || !MT_SCAN(cur, "... "))
+  if (!scan_angle(cur, &address) || !MT_SCAN(cur, "... "))
     return MT_PARSE_SKIP;
   mt_event_set_text(event, MT_F_RECIPIENT, address);
   mt_event_set_word(event, MT_F_ACTION, MT_WORD_REJECT);
@@ -511,7 +562,7 @@ scan_arguments(MtCursor *cur, MtEvent *event, MtSpan stage)
 
   if (!MT_SCAN(cur, "arg1="))
     return FALSE;
-  if (mt_scan_angle(cur, &argument) && MT_SPAN_STARTS(mt_cursor_rest(cur), ", "))
+  if (scan_angle(cur, &argument) && MT_SPAN_STARTS(mt_cursor_rest(cur), ", "))
     {
       if (MT_SPAN_IS(stage, "RCPT"))
         mt_event_set_text(event, MT_F_RECIPIENT, argument);
@@ -558,12 +609,12 @@ read_milter(MtCursor *cur, MtEvent *event)
 
   mt_take_line(cur, event);
   event->kind = MT_EVENT_NOTICE;
-  if (MT_SCAN(&try, "to=") && mt_scan_angle(&try, &text))
+  if (MT_SCAN(&try, "to=") && scan_angle(&try, &text))
     {
       mt_event_set_text(event, MT_F_RECIPIENT, text);
       MT_EVENT_SET_LITERAL(event, MT_F_STAGE, "RCPT");
     }
-  else if (MT_SCAN(&try, "from=") && mt_scan_angle(&try, &text))
+  else if (MT_SCAN(&try, "from=") && scan_angle(&try, &text))
     {
       mt_event_set_text(event, MT_F_SENDER, text);
       MT_EVENT_SET_LITERAL(event, MT_F_STAGE, "MAIL");
@@ -762,6 +813,13 @@ read_client_line(MtSpan text, MtEvent *event)
   return MT_PARSE_SKIP;
 }
 
+/* "--- 250 text": what was answered begins with its code. */
+static MtParse
+read_answer(MtCursor *cur, MtEvent *event)
+{
+  return mt_is_class(mt_cursor_peek(cur), MT_CHAR_DIGIT) ? MT_PARSE_MATCH : MT_PARSE_SKIP;
+}
+
 /* The SMTP dialogue, at LogLevel 10 and more: passwords may be in it. */
 static MtParse
 pass_over(MtCursor *cur, MtEvent *event)
@@ -793,7 +851,7 @@ static const MtRule rules[] = {
   MT_RULE("to=", DELIVERY, NULL, read_to),
   MT_RULE("from=", ACCEPT, NULL, read_from),
   MT_RULE("<-- ", NOTICE, NULL, pass_over),
-  MT_RULE("--- ", NOTICE, NULL, pass_over),
+  MT_RULE("--- ", NOTICE, NULL, read_answer),
   MT_RULE("<", REJECT, NULL, read_user_error),
   MT_RULE("ruleset=", REJECT, NULL, read_ruleset),
   MT_RULE("rejecting commands from ", REJECT, NULL, read_rejecting),
