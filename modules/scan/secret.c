@@ -137,19 +137,38 @@ is_harmless(const Marker *marker, MtSpan before, MtSpan behind)
   return FALSE;
 }
 
+/* Which markers may begin with two bytes, a bit for each. */
+typedef struct
+{
+  guint32 first[256], second[256];
+} Starts;
+
+G_STATIC_ASSERT(G_N_ELEMENTS(markers) <= 32);
+
+static void
+find_starts(Starts *starts)
+{
+  memset(starts, 0, sizeof *starts);
+  for (guint i = 0; i < G_N_ELEMENTS(markers); i++)
+    for (guint upper = 0; upper < 2; upper++)
+      {
+        guchar first = markers[i].word.at[0], second = markers[i].word.at[1];
+
+        starts->first[upper ? g_ascii_toupper(first) : first] |= 1u << i;
+        starts->second[upper ? g_ascii_toupper(second) : second] |= 1u << i;
+      }
+}
+
 /* The byte behind a marker at @at that a secret may follow; NULL: there is none. */
 static const gchar *
-find_marker(MtSpan text, const gchar *at)
+find_marker(MtSpan text, const gchar *at, guint32 which)
 {
   MtSpan before = mt_span(text.at, at - text.at), rest = mt_span(at, text.len - before.len);
 
-  for (guint i = 0; i < G_N_ELEMENTS(markers); i++)
+  for (guint i = 0; which >> i; i++)
     {
-      MtSpan behind;
+      MtSpan behind = which >> i & 1 ? lower_starts(rest, markers[i].word) : MT_NO_SPAN;
 
-      if (g_ascii_tolower(*at) != markers[i].word.at[0])
-        continue;
-      behind = lower_starts(rest, markers[i].word);
       if (behind.at && !is_harmless(&markers[i], before, behind))
         return behind.at;
     }
@@ -189,12 +208,18 @@ MtSpan
 mt_secret_cut(MtSpan text)
 {
   const gchar *from;
+  Starts starts;
 
   if (is_lone_answer(text, &from) || is_auth_debug(text, &from))
     text.len = from - text.at;
 
-  for (gsize i = 0; i < text.len; i++)
-    if ((from = find_marker(text, text.at + i)))
-      return mt_span(text.at, from - text.at);
+  find_starts(&starts);
+  for (const gchar *at = text.at; text.len && at + 1 < text.at + text.len; at++)
+    {
+      guint32 which = starts.first[(guchar) at[0]] & starts.second[(guchar) at[1]];
+
+      if (which && (from = find_marker(text, at, which)))
+        return mt_span(text.at, from - text.at);
+    }
   return text;
 }
