@@ -104,41 +104,56 @@ read_items(MtCursor *cur, MtEvent *event)
       }
 }
 
-/* Behind "(default: ...": the list, up to where the length of the message follows, and the
- * recipients, in brackets.  Options of symbols may be strangers' text: where one holds the
- * end of the list, what follows that is not believed. */
-static void
-read_symbols(MtCursor *cur, MtEvent *event)
+/* "]), len: " or, of other formats, "], len: ": the cursor ends behind it. */
+static gboolean
+scan_list(MtCursor *cur, gboolean is_default, MtSpan *out)
 {
-  static const MtSpan ends[] = { MT_SPAN_INIT("]), len: "), MT_SPAN_INIT("], len: ") };
-  MtSpan rest = mt_cursor_rest(cur), symbols = rest, skipped, recipient;
-  const gchar *end = NULL;
-  guint64 size;
-  guint i;
+  MtCursor try = *cur;
+  MtSpan part;
 
-  for (i = 0; i < G_N_ELEMENTS(ends) && !end; i++)
-    if ((end = mt_span_find(rest, ends[i])))
+  while (mt_scan_until(&try, ']', &part))
+    if ((!is_default || mt_scan_char(&try, ')')) && MT_SCAN(&try, ", len: "))
       {
-        symbols.len = end - rest.at;
-        cur->at = end + ends[i].len;
+        *out = mt_span(cur->at, part.at + part.len - cur->at);
+        *cur = try;
+        return TRUE;
       }
+  return FALSE;
+}
+
+/* The list, up to where the length of the message follows, and the recipients, in brackets.
+ * Options of symbols may be strangers' text: where one holds the end of the list, what follows
+ * that is not believed. */
+static void
+read_symbols(MtCursor *cur, gboolean is_default, MtEvent *event)
+{
+  MtSpan symbols = mt_cursor_rest(cur), skipped, recipient;
+  gboolean whole = scan_list(cur, is_default, &symbols);
+  MtCursor again = *cur;
+  guint64 size;
+
   if (symbols.len)
     mt_event_set_text(event, MT_F_SYMBOLS, symbols);
   mt_read_symbols(symbols, event);
-  if (!end || mt_span_find(mt_cursor_rest(cur), MT_SPAN("], len: "))
-      || mt_span_find(mt_cursor_rest(cur), MT_SPAN("]), len: ")))
+  if (!whole || scan_list(&again, is_default, &skipped))
     return;
   if (mt_scan_u64(cur, &size))
     mt_event_set_number(event, MT_F_SIZE, size);
-  if (MT_SCAN_UNTIL(cur, ", rcpts: <", &skipped) && mt_scan_token(cur, ",>", &recipient))
-    mt_event_set_text(event, MT_F_RECIPIENT, recipient);
+  while (mt_scan_until(cur, '<', &skipped))
+    if (MT_SPAN_ENDS(skipped, ", rcpts: "))
+      {
+        if (mt_scan_token(cur, ",>", &recipient))
+          mt_event_set_text(event, MT_F_RECIPIENT, recipient);
+        return;
+      }
 }
 
-/* "T (add header): [8.20/15.00] [NAME(1.00){option;},...]": behind "(default: "; logs of
- * other formats leave the flag away. */
+/* "(default: T (add header): [8.20/15.00] [NAME(1.00){option;},...]); logs of other formats
+ * begin with the action. */
 static gboolean
 read_scores(MtCursor *cur, MtEvent *event)
 {
+  gboolean is_default = MT_SCAN(cur, "(default: ");
   MtSpan flag, name;
   gdouble score, required;
   MtWord word;
@@ -155,7 +170,7 @@ read_scores(MtCursor *cur, MtEvent *event)
   if (word != MT_WORD_NONE)
     mt_event_set_word(event, MT_F_ACTION, word);
   if (MT_SCAN(cur, "] ["))
-    read_symbols(cur, event);
+    read_symbols(cur, is_default, event);
   return TRUE;
 }
 
@@ -177,7 +192,6 @@ read_verdict(MtCursor *cur, MtEvent *event)
       mt_event_drop(event, MT_F_SENDER);
       return MT_PARSE_MATCH;
     }
-  MT_SCAN(cur, "(default: ");
   return read_scores(cur, event) ? MT_PARSE_MATCH : MT_PARSE_MALFORMED;
 }
 
