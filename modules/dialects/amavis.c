@@ -300,11 +300,24 @@ read_tests(MtSpan text, MtEvent *event)
   mt_read_symbols(tests, event);
 }
 
+/* ", Hits: " stands there exactly once. */
+static gboolean
+has_one_hits(MtSpan text)
+{
+  MtCursor cur = mt_cursor(text);
+  guint n = 0;
+  MtSpan part;
+
+  while (mt_scan_until(&cur, ':', &part))
+    n += MT_SPAN_ENDS(part, ", Hits") && mt_cursor_peek(&cur) == ' ';
+  return n == 1;
+}
+
 static void
 read_items(MtCursor *cur, MtEvent *event)
 {
   MtSpan rest = mt_cursor_rest(cur);
-  gboolean one_hits = mt_span_find_only(rest, MT_SPAN(", Hits: ")) != NULL;
+  gboolean one_hits = has_one_hits(rest);
   Place place = AT_ENVELOPE;
 
   while (place != AT_END && mt_scan_char(cur, ','))
