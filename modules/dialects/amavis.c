@@ -259,10 +259,12 @@ static const struct
 static Place
 read_item(MtCursor *cur, MtEvent *event, Place place, gboolean one_hits)
 {
+  gchar first = mt_cursor_peek(cur);
   MtSpan skipped;
 
   for (guint i = 0; i < G_N_ELEMENTS(items); i++)
-    if (place >= items[i].from && place <= items[i].to && mt_scan_span(cur, items[i].name))
+    if (first == items[i].name.at[0] && place >= items[i].from && place <= items[i].to
+        && mt_scan_span(cur, items[i].name))
       {
         if (items[i].then == AT_HITS && !one_hits)
           return AT_END;
@@ -281,13 +283,16 @@ read_item(MtCursor *cur, MtEvent *event, Place place, gboolean one_hits)
 static void
 read_tests(MtSpan text, MtEvent *event)
 {
-  const gchar *at =
-      MT_SPAN_ENDS(text, "...") ? NULL : mt_span_find_last(text, MT_SPAN(", Tests: ["));
-  MtCursor cur = { at, text.at + text.len };
+  const gchar *at;
+  MtCursor cur;
   MtSpan tests;
 
-  if (!at || !mt_event_has(event, MT_F_SCORE))
+  if (!mt_event_has(event, MT_F_SCORE) || MT_SPAN_ENDS(text, "..."))
     return;
+  at = mt_span_find_last(text, MT_SPAN(", Tests: ["));
+  if (!at)
+    return;
+  cur = (MtCursor){ at, text.at + text.len };
   cur.at += strlen(", Tests: [");
   if (!mt_scan_until(&cur, ']', &tests) || !tests.len)
     return;
@@ -295,11 +300,24 @@ read_tests(MtSpan text, MtEvent *event)
   mt_read_symbols(tests, event);
 }
 
+/* ", Hits: " stands there exactly once. */
+static gboolean
+has_one_hits(MtSpan text)
+{
+  MtCursor cur = mt_cursor(text);
+  guint n = 0;
+  MtSpan part;
+
+  while (mt_scan_until(&cur, ':', &part))
+    n += MT_SPAN_ENDS(part, ", Hits") && mt_cursor_peek(&cur) == ' ';
+  return n == 1;
+}
+
 static void
 read_items(MtCursor *cur, MtEvent *event)
 {
   MtSpan rest = mt_cursor_rest(cur);
-  gboolean one_hits = mt_span_find_only(rest, MT_SPAN(", Hits: ")) != NULL;
+  gboolean one_hits = has_one_hits(rest);
   Place place = AT_ENVELOPE;
 
   while (place != AT_END && mt_scan_char(cur, ','))

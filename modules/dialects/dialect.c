@@ -245,6 +245,8 @@ static const struct
 static void
 read_symbol(MtSpan name, MtEvent *event)
 {
+  if (!memchr("SDR", name.at[0], 3)) /* most symbols are of other things */
+    return;
   for (guint i = 0; i < G_N_ELEMENTS(symbols_of_results); i++)
     if (mt_span_equal(name, symbols_of_results[i].name)
         && !mt_event_has(event, symbols_of_results[i].field))

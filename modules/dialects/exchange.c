@@ -894,7 +894,7 @@ take_context(MtCursor *cur, MtEvent *event)
 static MtParse
 take_whole_context(MtCursor *cur, MtEvent *event)
 {
-  gsize prefix = ((const MtRule *)event->rule)->prefix.len;
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
 
   mt_event_set_text(event, MT_F_REASON, mt_span(cur->at - prefix, cur->end - cur->at + prefix));
   return MT_PARSE_MATCH;
@@ -1001,8 +1001,9 @@ read_protocol(const MtLine *line, MtEvent *event)
     }
   else
     read_endpoint(row.cell[COL_REMOTE], MT_F_RELAY_IP, MT_F_RELAY_PORT, event);
+  /* not of the row that names the user, whose failure is told already */
   if (event->kind == MT_EVENT_LOGIN
-      || (event->kind == MT_EVENT_LOGIN_FAILED && !mt_event_has(event, MT_F_ACCOUNT)))
+      || (event->kind == MT_EVENT_LOGIN_FAILED && row.cell[COL_EVENT].at[0] != '*'))
     mt_event_set_word(event, MT_F_SERVICE, MT_WORD_SMTP);
   set_cell(event, MT_F_SESSION, row.cell[COL_SESSION]);
   return MT_PARSE_MATCH;

@@ -9,8 +9,9 @@
  * random hexadecimal digits behind: what is joined is the queue ID.
  *
  * Hostile text.  The ID comes first; a sender stands in round brackets behind the client's
- * address, and the verdict behind both: it is looked for where " to DOMAIN is " follows
- * the last bracket that is followed so.
+ * address, and the verdict behind both.  A quoted local part is read as one; of what follows,
+ * only one bracket may have " to " behind it, or nothing there is believed: queues hold
+ * addresses without quotes, too.
  */
 #include "dialects/dialect.h"
 
@@ -86,6 +87,21 @@ static const struct
   { MT_SPAN_INIT("too big for spam checks"), MT_WORD_PASS },
 };
 
+/* Past a Quoted-string (RFC 5321 4.1.2) whose quote has been read; not at all, where no other
+ * closes it. */
+static void
+skip_quoted(MtCursor *cur)
+{
+  for (const gchar *at = cur->at; at < cur->end; at++)
+    if (*at == '\\')
+      at++;
+    else if (*at == '"')
+      {
+        cur->at = at + 1;
+        return;
+      }
+}
+
 /* "192.0.2.7 (ann@example.org) to example.com": the sender ends where the rest fits. */
 static gboolean
 scan_envelope(MtCursor *cur, MtEvent *event)
@@ -97,7 +113,9 @@ scan_envelope(MtCursor *cur, MtEvent *event)
     return FALSE;
   mt_event_set_ip(event, MT_F_CLIENT_IP, ip);
   rest = mt_cursor_rest(cur);
-  end = mt_span_find_only(rest, MT_SPAN(") to "));
+  if (mt_scan_char(cur, '"'))
+    skip_quoted(cur);
+  end = mt_span_find_only(mt_cursor_rest(cur), MT_SPAN(") to "));
   if (!end)
     return FALSE;
   mt_event_set_text(event, MT_F_SENDER, mt_span(rest.at, end - rest.at));

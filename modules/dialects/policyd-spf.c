@@ -6,8 +6,8 @@
  * to 2.011 ("postfix/policy-spf").
  *
  * Hostile text.  HELO and sender are the client's.  The client's address stands before
- * them in the one; in the other a second "client-ip=" shows that one of them holds
- * another line.  The sender is taken where its name stands only once.
+ * them in the one, and behind them at the line's end in the other.  The sender is taken
+ * where its name stands only once.
  */
 #include "dialects/dialect.h"
 
@@ -17,16 +17,29 @@ set_filter(MtEvent *event)
   MT_EVENT_SET_LITERAL(event, MT_F_FILTER, "policyd-spf");
 }
 
-/* "client-ip=192.0.2.7", at the end of perl's. */
+/* "; client-ip=192.0.2.7" ends perl's, as "client-ip="2001:db8::7"" where it is IPv6: what
+ * stands before the last is quoted, and the client's. */
 static void
 read_client(MtSpan list, MtEvent *event)
 {
-  const gchar *at = mt_span_find_only(list, MT_SPAN("client-ip="));
-  MtCursor cur = { at, list.at + list.len };
+  static const MtSpan name = MT_SPAN_INIT("; client-ip=");
+  const gchar *at = mt_span_find_last(list, name);
   MtSpan ip;
 
-  if (at && MT_SCAN(&cur, "client-ip=") && mt_scan_token(&cur, "; ", &ip))
-    mt_event_set_ip(event, MT_F_CLIENT_IP, ip);
+  if (!at)
+    return;
+  ip = mt_span(at + name.len, list.at + list.len - at - name.len);
+  if (ip.len > 2 && MT_SPAN_STARTS(ip, "\"") && MT_SPAN_ENDS(ip, "\""))
+    ip = mt_span(ip.at + 1, ip.len - 2);
+  mt_event_set_ip(event, MT_F_CLIENT_IP, ip);
+}
+
+/* Perl's, in quotes, with a '\' before each '"' and '\' in it: one that holds any is left out. */
+static gboolean
+scan_quoted_sender(MtCursor *cur, MtSpan *sender)
+{
+  return mt_scan_until(cur, '"', sender) && (cur->at == cur->end || *cur->at == ';')
+         && !(sender->len && memchr(sender->at, '\\', sender->len));
 }
 
 /* "; envelope-from=ann@example.org;", with quotes in perl's. */
@@ -40,7 +53,7 @@ read_sender(MtSpan list, MtEvent *event)
   if (!at)
     return;
   MT_SCAN(&cur, "; envelope-from=");
-  if (mt_scan_char(&cur, '"') ? mt_scan_until(&cur, '"', &sender)
+  if (mt_scan_char(&cur, '"') ? scan_quoted_sender(&cur, &sender)
                               : mt_scan_angle(&cur, &sender) || mt_scan_token(&cur, "; ", &sender))
     mt_event_set_text(event, MT_F_SENDER, sender);
 }

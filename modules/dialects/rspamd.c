@@ -8,8 +8,8 @@
  * the text, MODULE since 1.7.
  *
  * Hostile text.  Message-ID, sender and login stand in front of the verdict, the
- * Message-ID first of all.  Scores that stand there twice show that one of them holds
- * another line: then nothing of it is believed.
+ * Message-ID first of all.  rspamd leaves no space in it (src/libmime/mime_headers.c makes
+ * each a '?'), so the first space ends it, whatever it holds; the rest is read in its order.
  */
 #include "dialects/dialect.h"
 
@@ -27,18 +27,16 @@ static const MtWordOf actions[] = {
   { MT_SPAN_INIT("discard"), MT_WORD_DISCARD },
 };
 
-/* "id: <1@example.org>": without the brackets that the field has everywhere else. */
+/* "<1@example.org>," or "<1@example.org>;", with the brackets that the field has everywhere;
+ * @out is empty where there was none.  FALSE: @stop does not follow. */
 static gboolean
-scan_message_id(MtCursor *cur, MtSpan *out)
+scan_message_id(MtCursor *cur, gchar stop, MtSpan *out)
 {
-  MtCursor try = *cur;
-  MtSpan id;
-
-  if (!MT_SCAN(&try, "id: ") || !mt_scan_token(&try, " >", &id) || id.at[0] != '<'
-      || !MT_SCAN(&try, ">,"))
+  if (!mt_scan_token(cur, " ", out) || out->at[out->len - 1] != stop)
     return FALSE;
-  *out = mt_span(id.at, id.len + 1);
-  *cur = try;
+  out->len--;
+  if (!MT_SPAN_STARTS(*out, "<") || !MT_SPAN_ENDS(*out, ">") || MT_SPAN_IS(*out, "<undef>"))
+    *out = MT_NO_SPAN;
   return TRUE;
 }
 
@@ -106,41 +104,56 @@ read_items(MtCursor *cur, MtEvent *event)
       }
 }
 
-/* Behind "(default: ...": the list, up to where the length of the message follows, and the
- * recipients, in brackets.  Options of symbols may be strangers' text: where one holds the
- * end of the list, what follows that is not believed. */
-static void
-read_symbols(MtCursor *cur, MtEvent *event)
+/* "]), len: " or, of other formats, "], len: ": the cursor ends behind it. */
+static gboolean
+scan_list(MtCursor *cur, gboolean is_default, MtSpan *out)
 {
-  static const MtSpan ends[] = { MT_SPAN_INIT("]), len: "), MT_SPAN_INIT("], len: ") };
-  MtSpan rest = mt_cursor_rest(cur), symbols = rest, skipped, recipient;
-  const gchar *end = NULL;
-  guint64 size;
-  guint i;
+  MtCursor try = *cur;
+  MtSpan part;
 
-  for (i = 0; i < G_N_ELEMENTS(ends) && !end; i++)
-    if ((end = mt_span_find(rest, ends[i])))
+  while (mt_scan_until(&try, ']', &part))
+    if ((!is_default || mt_scan_char(&try, ')')) && MT_SCAN(&try, ", len: "))
       {
-        symbols.len = end - rest.at;
-        cur->at = end + ends[i].len;
+        *out = mt_span(cur->at, part.at + part.len - cur->at);
+        *cur = try;
+        return TRUE;
       }
+  return FALSE;
+}
+
+/* The list, up to where the length of the message follows, and the recipients, in brackets.
+ * Options of symbols may be strangers' text: where one holds the end of the list, what follows
+ * that is not believed. */
+static void
+read_symbols(MtCursor *cur, gboolean is_default, MtEvent *event)
+{
+  MtSpan symbols = mt_cursor_rest(cur), skipped, recipient;
+  gboolean whole = scan_list(cur, is_default, &symbols);
+  MtCursor again = *cur;
+  guint64 size;
+
   if (symbols.len)
     mt_event_set_text(event, MT_F_SYMBOLS, symbols);
   mt_read_symbols(symbols, event);
-  if (!end || mt_span_find(mt_cursor_rest(cur), MT_SPAN("], len: "))
-      || mt_span_find(mt_cursor_rest(cur), MT_SPAN("]), len: ")))
+  if (!whole || scan_list(&again, is_default, &skipped))
     return;
   if (mt_scan_u64(cur, &size))
     mt_event_set_number(event, MT_F_SIZE, size);
-  if (MT_SCAN_UNTIL(cur, ", rcpts: <", &skipped) && mt_scan_token(cur, ",>", &recipient))
-    mt_event_set_text(event, MT_F_RECIPIENT, recipient);
+  while (mt_scan_until(cur, '<', &skipped))
+    if (MT_SPAN_ENDS(skipped, ", rcpts: "))
+      {
+        if (mt_scan_token(cur, ",>", &recipient))
+          mt_event_set_text(event, MT_F_RECIPIENT, recipient);
+        return;
+      }
 }
 
-/* "T (add header): [8.20/15.00] [NAME(1.00){option;},...]": behind "(default: "; logs of
- * other formats leave the flag away. */
+/* "(default: T (add header): [8.20/15.00] [NAME(1.00){option;},...]); logs of other formats
+ * begin with the action. */
 static gboolean
 read_scores(MtCursor *cur, MtEvent *event)
 {
+  gboolean is_default = MT_SCAN(cur, "(default: ");
   MtSpan flag, name;
   gdouble score, required;
   MtWord word;
@@ -157,16 +170,8 @@ read_scores(MtCursor *cur, MtEvent *event)
   if (word != MT_WORD_NONE)
     mt_event_set_word(event, MT_F_ACTION, word);
   if (MT_SCAN(cur, "] ["))
-    read_symbols(cur, event);
+    read_symbols(cur, is_default, event);
   return TRUE;
-}
-
-/* What stands in front of the scores is read in its order, and they must follow: text that
- * passes for it holds scores of its own. */
-static gboolean
-is_doubtful(MtSpan text)
-{
-  return mt_span_find(text, MT_SPAN("): [")) != mt_span_find_only(text, MT_SPAN("): ["));
 }
 
 static MtParse
@@ -175,37 +180,33 @@ read_verdict(MtCursor *cur, MtEvent *event)
   MtSpan id;
 
   MT_EVENT_SET_LITERAL(event, MT_F_FILTER, "rspamd");
-  if (is_doubtful(mt_cursor_rest(cur)) || !scan_message_id(cur, &id))
+  if (!MT_SCAN(cur, "id: ") || !scan_message_id(cur, ',', &id))
     return MT_PARSE_MATCH;
-  if (!MT_SPAN_IS(id, "<undef>"))
+  if (id.len)
     mt_event_set_text(event, MT_F_MESSAGE_ID, id);
   read_items(cur, event);
   mt_scan_char(cur, ' ');
   if (cur->at < cur->end && mt_cursor_peek(cur) != '(')
     {
-      event->has[0] = event->has[1] = 0; /* not what rspamd writes there */
-      MT_EVENT_SET_LITERAL(event, MT_F_FILTER, "rspamd");
+      mt_event_drop(event, MT_F_AUTH_USER); /* a name with a ',' in it: not known where it ends */
+      mt_event_drop(event, MT_F_SENDER);
       return MT_PARSE_MATCH;
     }
-  MT_SCAN(cur, "(default: ");
   return read_scores(cur, event) ? MT_PARSE_MATCH : MT_PARSE_MALFORMED;
 }
 
-/* "loaded message; id: <1@example.org>; queue-id: <4A1B2C3D4E>; size: 1; ...": the queue
- * ID is behind the Message-ID, so it must be the only one. */
+/* "loaded message; id: <1@example.org>; queue-id: <4A1B2C3D4E>; size: 1; ..." */
 static MtParse
 read_loaded(MtCursor *cur, MtEvent *event)
 {
-  MtSpan rest = mt_cursor_rest(cur), id;
-  const gchar *at = mt_span_find_only(rest, MT_SPAN(">; queue-id: <"));
-  MtCursor qid = { at, cur->end };
+  MtSpan id;
 
   mt_event_set_text(event, MT_F_REASON, MT_SPAN("loaded message"));
-  if (mt_scan_char(cur, '<') && mt_scan_token(cur, " >", &id) && mt_cursor_peek(cur) == '>'
-      && !MT_SPAN_IS(id, "undef"))
-    mt_event_set_text(event, MT_F_MESSAGE_ID, mt_span(id.at - 1, id.len + 2));
-  if (at && MT_SCAN(&qid, ">; queue-id: <") && mt_scan_queue_id(&qid, &id)
-      && mt_cursor_peek(&qid) == '>')
+  if (!scan_message_id(cur, ';', &id))
+    return MT_PARSE_MATCH;
+  if (id.len)
+    mt_event_set_text(event, MT_F_MESSAGE_ID, id);
+  if (MT_SCAN(cur, " queue-id: <") && mt_scan_queue_id(cur, &id) && mt_cursor_peek(cur) == '>')
     mt_event_set_text(event, MT_F_QUEUE_ID, id);
   return MT_PARSE_MATCH;
 }

@@ -116,8 +116,10 @@ mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
     while (at < cur->end && *at != first && *at != second)
       at++;
   else if (first && !second)
-    while (at < cur->end && *at != first)
-      at++;
+    {
+      at = at < cur->end ? memchr(at, first, cur->end - at) : at;
+      at = at ? at : cur->end;
+    }
   else
     while (at < cur->end && (*at == '\0' || !strchr(stops, *at)))
       at++;
@@ -131,6 +133,7 @@ mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
 gboolean
 mt_scan_u64(MtCursor *cur, guint64 *out)
 {
+  const guint64 most = (guint64) G_MAXINT64 / 10; /* before one more digit */
   const gchar *at = cur->at;
   guint64 number = 0;
 
@@ -138,7 +141,7 @@ mt_scan_u64(MtCursor *cur, guint64 *out)
     {
       guint digit = *at - '0';
 
-      if (number > ((guint64) G_MAXINT64 - digit) / 10)
+      if (number > most || (number == most && digit > (guint64) G_MAXINT64 % 10))
         return FALSE;
       number = number * 10 + digit;
     }

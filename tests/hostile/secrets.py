@@ -4,7 +4,7 @@
 Every line of every fixture, and those below, go through `mailtrail parse` and, with raw lines on,
 `mailtrail import`; then the store's files are searched for what is secret in them.  In fixtures a
 password is always hunter2 or hunter3, or "secret" of user alice, as it is, in base64 or hashed."""
-import base64, glob, hashlib, os, subprocess, tempfile
+import base64, glob, hashlib, os, re, subprocess, tempfile
 
 top = os.environ.get("top_srcdir") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 build = os.environ.get("top_builddir", top)
@@ -37,10 +37,29 @@ SECRETS = PLAIN + ["AGFsaWNlAHNlY3JldA", "AGJvYgBodW50ZXIy", "c2VjcmV0", "`secre
 
 
 def fixture_lines():
+    """(what stands at the top of the file, the line)"""
     for path in sorted(glob.glob(os.path.join(top, "tests/dialects/*.spec"))):
+        head = []
         for line in open(path, encoding="utf-8", errors="surrogateescape"):
-            if line.startswith("> "):
-                yield line[2:].encode("utf-8", "surrogateescape")
+            if line.startswith(">+ "):
+                head.append(line[3:].encode("utf-8", "surrogateescape"))
+            elif line.startswith("> "):
+                yield head, line[2:].encode("utf-8", "surrogateescape")
+                head = []
+
+
+def write_logs(directory, lines):
+    """Syslog lines go into one log; of others, each may be of a format of its own."""
+    logs = [os.path.join(directory, "syslog")]
+    with open(logs[0], "wb") as syslog:
+        for head, line in lines:
+            if re.match(rb"[A-Z][a-z]{2} [ 0-9]\d [0-9:]{8} \S+ \S+: ", line):
+                syslog.write(line)
+            else:
+                logs.append(os.path.join(directory, f"log{len(logs)}"))
+                with open(logs[-1], "wb") as log:
+                    log.writelines(head + [line])
+    return logs
 
 
 def run(*args):
@@ -54,19 +73,18 @@ def report(number, what, found):
 
 
 def main():
-    lines = list(fixture_lines()) + LINES.encode().splitlines(keepends=True)
+    placed = list(fixture_lines()) + [([], line) for line in LINES.encode().splitlines(keepends=True)]
+    lines = [line for _, line in placed]
     told = [line for line in lines if any(s.encode() in line for s in SECRETS)]
     print("1..5")
     report(1, f"{len(told)} lines with a secret in them to try", [] if len(told) > 20 else ["too few to mean anything"])
     with tempfile.TemporaryDirectory() as directory:
-        log, database = os.path.join(directory, "log"), os.path.join(directory, "mail.db")
-        with open(log, "wb") as file:
-            file.writelines(lines)
+        logs, database = write_logs(directory, placed), os.path.join(directory, "mail.db")
         found = []
-        for line in run("parse", log).decode().splitlines():
+        for line in run("parse", *logs).decode().splitlines():
             found += [f"{s}: {line}" for s in SECRETS if s in line]
         report(2, "no event", found)
-        run("import", "--database", database, "--raw-lines", "100000", "--store-unknown-accounts", "yes", "--year", "2026", log)
+        run("import", "--database", database, "--raw-lines", "100000", "--store-unknown-accounts", "yes", "--year", "2026", *logs)
         kept = subprocess.run(["sqlite3", database, "SELECT text FROM log_tail"], check=True, stdout=subprocess.PIPE).stdout.decode()
         found = [f"{s}: {line}" for line in kept.splitlines() for s in SECRETS if s in line]
         report(3, f"no raw line, of {len(kept.splitlines())} kept", found)

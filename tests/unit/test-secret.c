@@ -22,6 +22,14 @@ test_cut(void)
   check("> mail.example.com[192.0.2.1]:25: aHVudGVyMg==", "> mail.example.com[192.0.2.1]:25: ");
   check("PASSWORD hunter2", "PASSWORD");
   check("auth: Debug: anything at all", "auth: Debug: ");
+  check("[192.0.2.4][1] cmd: aHVudGVyMg==", "[192.0.2.4][1] cmd: ");
+  check("[192.0.2.4][1] cmd: a1 LOGIN bob hunter2", "[192.0.2.4][1] cmd: ");
+  check("cmd: quithunter2", "cmd: ");
+  check("cmd: 25012345", "cmd: ");
+  check("192.0.2.11:25,203.0.113.5:56026,<,aHVudGVyMg==,", "192.0.2.11:25,203.0.113.5:56026,<,");
+  check("syntax error in \"hunter2\" H=(x)", "syntax error in \"");
+  check("smtp_pass=hunter2", "smtp_pass=");
+  check("spf=pass x, pass hunter2", "spf=pass x, pass ");
 }
 
 static void
@@ -35,6 +43,15 @@ test_whole(void)
     "auth: sql(bob,192.0.2.1): Password mismatch",
     "Connection closed (password expired): user=<bob>, method=PLAIN, rip=192.0.2.1",
     "warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: authentication failure",
+    "[192.0.2.4][1] cmd: MAIL FROM:<bob@example.com>",
+    "x:25,y:56026,<,\"EHLO x,EXAMPLE,y\",",
+    "x:25,y:56026,>,250 2.1.0 Sender OK,",
+    "x:25,y:56026,<,QUIT,",
+    "prepend Received-SPF: Pass (mailfrom) identity=mailfrom",
+    "Tests: [SPF_PASS=-0.001], autolearn=ham",
+    "PASS NEW [192.0.2.10]:36942",
+    "Disconnected (no auth attempts in 10 secs): user=<>, rip=198.51.100.7",
+    "vchkpw-pop3: system password login success bob:198.51.100.4",
     "pas",
     "passwor",
     "au",
