@@ -18,6 +18,7 @@ esac
 passed=0
 failed=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/mailtrail-tests.XXXXXX")
+chmod 755 "$work" # some tests run our programs as somebody else
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 

@@ -44,7 +44,7 @@ def locked(work, lines, reference):
         holder = sqlite3.connect(daemon.store, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         feed(daemon, lines[len(lines) // 2:])
-        time.sleep(8)
+        time.sleep(13)  # a tick and a batch wait five seconds each
         holder.execute("ROLLBACK")
         holder.close()
         if not daemon.wait_to_the_end():
