@@ -12,6 +12,9 @@
 /* How often files that may have changed are looked at, and raw lines are written. */
 #define LOOK_US MT_SECOND_US
 
+/* While another holds the store, how long is waited before looking again. */
+#define BUSY_US (10 * MT_SECOND_US)
+
 /* Rolling looks for something to do this often; while there is, at every tick. */
 #define RETAIN_US MT_MINUTE_US
 
@@ -261,6 +264,19 @@ mt_engine_read_by(MtEngine *engine, const gchar *dialect, GError **error)
   return only != NULL;
 }
 
+/* Whoever writes for long is waited for by the lines: not by this, which can be done later. */
+static void
+put_off(MtEngine *engine, GError **error)
+{
+  if (g_error_matches(*error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY))
+    {
+      engine->looked_at = engine->retained_at = engine->now + BUSY_US;
+      g_clear_error(error);
+    }
+  else
+    tell_error(engine, error);
+}
+
 static void
 put_raw_lines(MtEngine *engine)
 {
@@ -268,7 +284,7 @@ put_raw_lines(MtEngine *engine)
   GError *error = NULL;
 
   if (engine->store && !mt_store_put_lines(engine->store, lines, &error))
-    tell_error(engine, &error);
+    put_off(engine, &error);
   g_array_free(lines, TRUE);
 }
 
@@ -295,7 +311,7 @@ keep_counts(MtEngine *engine)
   if (mt_store_add_counts(engine->store, counts, n, &error))
     engine->kept = now;
   else
-    tell_error(engine, &error);
+    put_off(engine, &error);
 }
 
 void
@@ -678,7 +694,7 @@ mark_emitted(MtEngine *engine, MtTime now)
   if (mt_store_mark_emitted(engine->store, id, now, &error))
     engine->marked_id = id;
   else
-    tell_error(engine, &error);
+    put_off(engine, &error);
 }
 
 static void
@@ -693,28 +709,42 @@ look(MtEngine *engine, MtTime now)
   tell_notice(engine);
 }
 
-gboolean
-mt_engine_tick(MtEngine *engine, MtTime now)
+static gboolean
+is_time(MtTime now, MtTime last, gint64 every_us)
+{
+  return now - last >= every_us || now < last - BUSY_US; /* the clock was set back */
+}
+
+static void
+tick(MtEngine *engine, MtTime now)
 {
   GError *error = NULL;
 
-  engine->now = now;
-  if (engine->begun)
-    return FALSE;
-  mt_store_set_now(engine->store, now);
-  if (now - engine->looked_at >= LOOK_US || now < engine->looked_at)
+  if (is_time(now, engine->looked_at, LOOK_US))
     {
       engine->looked_at = now;
       look(engine, now);
     }
-  if (!engine->retaining && now - engine->retained_at < RETAIN_US && now >= engine->retained_at)
-    return FALSE;
+  if (!engine->retaining && !is_time(now, engine->retained_at, RETAIN_US))
+    return;
   engine->retained_at = now;
   if (!mt_store_retain(engine->store, now, &engine->retaining, &error))
     {
       engine->retaining = FALSE;
-      tell_error(engine, &error);
+      put_off(engine, &error);
     }
+}
+
+gboolean
+mt_engine_tick(MtEngine *engine, MtTime now)
+{
+  engine->now = now;
+  if (engine->begun)
+    return FALSE;
+  mt_store_set_now(engine->store, now);
+  mt_store_hurry(engine->store, TRUE);
+  tick(engine, now);
+  mt_store_hurry(engine->store, FALSE);
   return engine->retaining;
 }
 

@@ -40,6 +40,7 @@ struct MtStore
   gint64 alert_id;
   gint64 data_version;
   gint64 line_id;
+  gint patience_ms; /* longest wait for another writer */
   gint32 today;
   MtTime now;
   gboolean begun;

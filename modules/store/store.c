@@ -10,6 +10,9 @@
 /* Longest wait for another writer's batch. */
 #define TURN_TIMEOUT_MS 5000
 
+/* The same, for what can be done later as well. */
+#define HURRY_TIMEOUT_MS 500
+
 /* Pages of the cache: 16 MiB, what one day's indexes need at 300,000 messages a day. */
 #define CACHE_KIB 16384
 
@@ -121,7 +124,7 @@ open_database(MtStore *store, GError **error)
       != SQLITE_OK)
     return mt_sql_fail(store->db, store->path, "opening the store", error);
   sqlite3_extended_result_codes(store->db, 1);
-  sqlite3_busy_timeout(store->db, TURN_TIMEOUT_MS);
+  sqlite3_busy_timeout(store->db, store->patience_ms);
   /* auto_vacuum goes before the first table and before WAL, or it is ignored. */
   if (!mt_sql_exec(store->db, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
                               "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=FAST;"
@@ -464,6 +467,14 @@ look_at_file(MtStore *store, GError **error)
 }
 
 void
+mt_store_hurry(MtStore *store, gboolean hurry)
+{
+  store->patience_ms = hurry ? HURRY_TIMEOUT_MS : TURN_TIMEOUT_MS;
+  if (store->db)
+    sqlite3_busy_timeout(store->db, store->patience_ms);
+}
+
+void
 mt_store_set_now(MtStore *store, MtTime now)
 {
   store->now = now;
@@ -490,6 +501,7 @@ mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error)
   gboolean ok;
 
   store->settings = settings;
+  store->patience_ms = TURN_TIMEOUT_MS;
   store->notice = g_string_new(NULL);
   store->rolled = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   mt_store_set_now(store, now);
@@ -621,7 +633,7 @@ mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error)
   *others_wrote = FALSE;
   if (store->begun)
     return TRUE;
-  if (!mt_lease_take(&store->lease, TURN_TIMEOUT_MS, error))
+  if (!mt_lease_take(&store->lease, store->patience_ms, error))
     return FALSE;
   if (!look_at_file(store, error))
     {

@@ -38,6 +38,10 @@ typedef struct
  * Returns: NULL with @error in MT_STORE_ERROR. */
 MtStore *mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error);
 
+/* mt_store_hurry: from now on waits for other writers only shortly (half a second), or as long
+ * as it should. */
+void mt_store_hurry(MtStore *store, gboolean hurry);
+
 /* mt_store_set_now: the wall clock: stamps far off it are a clock's mistake. */
 void mt_store_set_now(MtStore *store, MtTime now);
 void mt_store_close(MtStore *store);
