@@ -301,8 +301,8 @@ check(Import *import, int argc)
 gint
 cli_run_import(int argc, char **argv)
 {
-  static const gchar *const own_options[]
-    = { "database", "retention", "trusted-uids", "time-zone", NULL };
+  static const gchar *const own_options[] = { "database", "retention", "trusted-uids", "time-zone",
+                                              NULL };
   Import import = { .retention = -1, .quiet = !isatty(STDERR_FILENO) };
   const GOptionEntry entries[] = {
     { "database", 'd', 0, G_OPTION_ARG_FILENAME, &import.database, "the store", "FILE" },

@@ -368,8 +368,9 @@ init(LogPipe *s)
       return FALSE;
     }
   self->sources = mt_shared_sources(persist_name(s));
-  mt_sources_set_zone(self->sources, self->settings.time_zone ? self->settings.time_zone
-                                                             : log_pipe_get_config(s)->recv_time_zone);
+  mt_sources_set_zone(self->sources, self->settings.time_zone
+                                       ? self->settings.time_zone
+                                       : log_pipe_get_config(s)->recv_time_zone);
   if (!log_threaded_dest_driver_init_method(s))
     return FALSE;
   register_counters(self, TRUE);

@@ -9,6 +9,7 @@
 
 #include "logmsg/logmsg.h"
 
+/* mt_value_of: a name-value pair of @msg, which it borrows from; empty where there is none. */
 MtSpan mt_value_of(const LogMessage *msg, NVHandle handle);
 
 /* mt_no_parse_is: of a source with flags(no-parse): syslog-ng has taken nothing of it apart. */

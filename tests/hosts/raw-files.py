@@ -6,19 +6,17 @@ started anew: the header of a table has been read before.
 Tried with Debian 12: syslog-ng 3.38.1.
 """
 import os
-import re
 import signal
-import socket
 import sqlite3
 import time
 
-from bed import MAILTRAIL, TOP, Bed, Tap, need, wait_for, write
+from bed import MAILTRAIL, TOP, Bed, Tap, lines_of, need, wait_for, write
 
 ZONE = "Asia/Tokyo"
 HOST = "mail.example.com"
 
-# Of each file what the replay of its dialect says, and a table whose columns are not in the
-# order that a file without a header would have.
+# Each file holds the lines of a replay, that of Courier those of syslog; and a table whose
+# columns are not in the order that a file without a header would have.
 REPLAYS = {"mainlog": "exim", "smtp-log": "smartermail", "icdsoft": "icdsoft", "current": "qmail-queue",
            "maillog": "courier", "MSGTRK.LOG": None}
 TABLE = """#Software: Microsoft Exchange Server
@@ -53,7 +51,7 @@ def views(database):
     found = {}
     for name in names:
         columns = [row[1] for row in db.execute(f"PRAGMA table_info({name})")]
-        kept = ", ".join(c for c in columns if c not in ("id", "message", "revision", "line", "parent_id", "emitted"))
+        kept = ", ".join(c for c in columns if c not in ("id", "message", "delivery", "revision", "line", "parent_id", "root_id", "emitted"))
         found[name] = sorted(map(repr, db.execute(f"SELECT {kept} FROM {name}")))
     db.close()
     return found
@@ -70,14 +68,6 @@ def compare(tap, what, got, want, must_have):
         tap.ok(want.get(name), f"{what}: view {name} has rows ({len(want.get(name, []))})")
 
 
-def lines_pushed(bed):
-    for line in bed.ctl("stats").splitlines():
-        words = line.split(";")
-        if len(words) == 6 and words[0] == "dst.mailtrail" and words[4] == "lines":
-            return int(words[5])
-    return 0
-
-
 def count(parts):
     return sum(part.count(b"\n") for part in parts.values())
 
@@ -88,16 +78,29 @@ def append(bed, parts):
             f.write(part)
 
 
+def wait_until_still(bed):
+    before = None
+    while before != (before := views(bed.database)):
+        time.sleep(1.2)    # what is written each second
+
+
 def wait_until_stored(bed, n):
-    done = wait_for(lambda: lines_pushed(bed) >= n, 20, 0.1)
-    time.sleep(1.2)    # the commit that follows the last line, and what is written each second
+    """All lines have left syslog-ng, and the store has not changed for a while."""
+    done = wait_for(lambda: len(lines_of(bed.raw)) >= n, 20, 0.1)
+    wait_until_still(bed)
     return done
 
 
-def configuration(bed, wildcard):
-    options = "flags(no-parse) follow-freq(0.05) log-iw-size(20000) log-fetch-limit(1000)"
+PARSER = """parser p_mail {{ mailtrail(); }};
+destination d_parsed {{ file("{}" template("${{.mail.dialect}} ${{.mail.event}} ${{.mail.queue_id}} ${{.mail.recipient}}\\n")); }};
+log {{ source(s_mail); parser(p_mail); destination(d_parsed); }};
+"""
+
+
+def sources(bed, wildcard):
+    options = f'flags(no-parse) host-override("{HOST}") follow-freq(0.05) log-iw-size(20000) log-fetch-limit(1000)'
     if wildcard:
-        return (f'wildcard-file(base-dir("{bed.path("logs")}") filename-pattern("*") recursive(no) {options});')
+        return f'wildcard-file(base-dir("{bed.path("logs")}") filename-pattern("*") recursive(no) {options});'
     return "".join(f'file("{bed.path("logs", name)}" {options});' for name in REPLAYS)
 
 
@@ -107,18 +110,15 @@ def live(bed, process, conf, restart):
     first = {name: part[0] for name, part in parts.items()}
     second = {name: part[1] for name, part in parts.items()}
     append(bed, first)
-    if not bed.tap.ok(wait_until_stored(bed, count(first)), "the first halves are read", lines_pushed(bed)):
-        return process
+    bed.tap.ok(wait_until_stored(bed, count(first)), "the first halves are read")
     if restart:
         bed.stop(process)
         process = bed.syslog_ng(conf)
     else:
         process.send_signal(signal.SIGHUP)
         time.sleep(1)
-    before = lines_pushed(bed)
     append(bed, second)
-    bed.tap.ok(wait_until_stored(bed, before + count(second)), "the second halves are read", lines_pushed(bed))
-    return process
+    bed.tap.ok(wait_until_stored(bed, count(first) + count(second)), "the second halves are read")
 
 
 def imported(bed, database):
@@ -133,14 +133,8 @@ def run(tap, restart, wildcard):
         os.mkdir(bed.path("logs"))
         for name in REPLAYS:
             write(bed.path("logs", name), "")
-        conf = bed.syslog_ng_conf(configuration(bed, wildcard), f'local-domains("example.com") time-zone("{ZONE}")',
-                                  extra="")
-        text = open(conf).read().replace("source s_mail {", f"""rewrite r_host {{ set("{HOST}" value("HOST")); }};
-parser p_mail {{ mailtrail(); }};
-destination d_parsed {{ file("{bed.path("parsed")}" template("${{.mail.dialect}} ${{.mail.event}} ${{.mail.queue_id}} ${{.mail.recipient}}\\n")); }};
-source s_mail {{""").replace("log { source(s_mail);", "log { source(s_mail); rewrite(r_host);", 1)
-        text += "log { source(s_mail); parser(p_mail); destination(d_parsed); };\n"
-        write(conf, text)
+        conf = bed.syslog_ng_conf(sources(bed, wildcard),
+                                  f'local-domains("example.com") retention(0) time-zone("{ZONE}")', PARSER.format(bed.path("parsed")))
         process = bed.syslog_ng(conf)
         live(bed, process, conf, restart)
         imported(bed, bed.path("import.db"))
@@ -164,11 +158,45 @@ source s_mail {{""").replace("log { source(s_mail);", "log { source(s_mail); rew
                [line for line in said if line.startswith("exchange")])
 
 
+# Where the example's logs are, and which of ours stands there.
+EXAMPLE = {"/var/log/exim4/mainlog": "mainlog", "/srv/exchange/MessageTracking/MSGTRK*.LOG": "MSGTRK1.LOG",
+           "/srv/smartermail/Logs/*.log": "2026.05.07-smtp.log", "/var/log/icdsoft/mail.log": "icdsoft",
+           "/var/log/qmail/qmail-send/current": "current"}
+CONTENT_OF = {"MSGTRK1.LOG": "MSGTRK.LOG", "2026.05.07-smtp.log": "smtp-log"}
+
+
+def example(tap):
+    """examples/syslog-ng/other-logs.conf, but for the paths and the age of our logs."""
+    with Bed(tap) as bed, open(os.path.join(TOP, "examples/syslog-ng/other-logs.conf"), encoding="utf-8") as f:
+        text = f.read()
+        os.mkdir(bed.path("logs"))
+        for path, name in EXAMPLE.items():
+            directory, pattern = os.path.split(path)
+            old = f'base-dir("{directory}") filename-pattern("{pattern}")' if "*" in pattern else f'file("{path}"'
+            new = f'base-dir("{bed.path("logs")}") filename-pattern("{pattern}")' if "*" in pattern else f'file("{bed.path("logs", name)}"'
+            tap.ok(old in text, f"the example reads {path}")
+            text = text.replace(old, new)
+            with open(bed.path("logs", name), "wb") as log:
+                log.write(contents()[CONTENT_OF.get(name, name)])
+        text = text.replace("mailtrail(", f'mailtrail(database("{bed.database}") retention(0) local-domains("example.com") ')
+        write(bed.path("syslog-ng.conf"), text)
+        bed.syslog_ng(bed.path("syslog-ng.conf"))
+        n = sum(contents()[CONTENT_OF.get(name, name)].count(b"\n") for name in EXAMPLE.values())
+        wait_for(lambda: (bed.one("SELECT count(*) FROM log_tail") or 0) > n * 3 // 4, 20, 0.1)
+        wait_until_still(bed)
+        ran = bed.run(MAILTRAIL, "import", "-d", bed.path("import.db"), "--host", bed.one("SELECT host FROM messages LIMIT 1"),
+                      "--timezone", "Europe/Madrid", "--local-domains", "example.com",
+                      *(bed.path("logs", name) for name in EXAMPLE.values()))
+        tap.ok(ran.returncode == 0, "the example: import", ran.stdout)
+        compare(tap, "the example", views(bed.database), views(bed.path("import.db")), ("mail", "accesses"))
+
+
 def main():
     need()
     tap = Tap()
     run(tap, restart=False, wildcard=False)
     run(tap, restart=True, wildcard=True)
+    example(tap)
     tap.done()
 
 
