@@ -1,6 +1,6 @@
 /* dbmail.c: DBMail's IMAP, POP3, LMTP and Sieve servers, and its delivery program
  *
- * DBMail 2.2 to 3.5.  Each line begins with its level, the module, the function and the line
+ * DBMail 3.0 to 3.5.  Each line begins with its level, the module, the function and the line
  * of the source (src/dm_debug.c, trace()).  From Info on down DBMail logs what clients send,
  * passwords among it: such lines are nobody's, so that no part of them is kept.
  */
@@ -175,7 +175,7 @@ read_client(MtCursor *cur, MtEvent *event)
   return MT_PARSE_MATCH;
 }
 
-/* "198.51.100.25:143] from [...]"; before 3.0 the client has a line of its own. */
+/* "198.51.100.25:143] from [...]"; in 3.0 the client has a line of its own. */
 static MtParse
 read_connection(MtCursor *cur, MtEvent *event)
 {
@@ -282,7 +282,8 @@ skip_pointer(MtCursor *cur)
 }
 
 /* "Notice:[imap] dbmail_imap_session_handle_auth(+1188): "; in files of DBMail's own a thread
- * stands in front. */
+ * stands in front.  2.2 named the source file, too ("pop3.c,pop3(+512)"): what its lines say of
+ * a wrong password leaves room for an address that the client made up, so it is not read. */
 static gboolean
 scan_head(MtCursor *cur)
 {
@@ -291,7 +292,8 @@ scan_head(MtCursor *cur)
 
   skip_pointer(cur);
   return scan_level(cur) && mt_scan_until(cur, ']', &module) && mt_scan_char(cur, ' ')
-         && MT_SCAN_UNTIL(cur, "(+", &function) && mt_scan_u64(cur, &number) && MT_SCAN(cur, "): ");
+         && MT_SCAN_UNTIL(cur, "(+", &function) && !memchr(function.at, ',', function.len)
+         && mt_scan_u64(cur, &number) && MT_SCAN(cur, "): ");
 }
 
 /* Behind "dbmail/" (syslog) or "dbmail-" (files). */
