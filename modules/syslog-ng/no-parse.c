@@ -62,18 +62,20 @@ find(MtSources *sources, const LogMessage *msg)
 {
   MtSpan name = mt_value_of(msg, log_msg_get_value_handle("FILE_NAME"));
   gboolean is_file = name.len > 0, is_new;
-  MtTime latest = g_get_real_time();
   gchar begin[BEGIN_BYTES];
   MtRawSource *source;
   gssize got = 0;
+  MtTime latest;
 
   if (!is_file)
     name = mt_value_of(msg, LM_V_SOURCE);
   source = mt_sources_find(sources, mt_value_of(msg, LM_V_HOST), name, &is_new);
-  if (is_new && is_file)
+  if (!is_new)
+    return source;
+  latest = g_get_real_time();
+  if (is_file)
     got = read_begin(name, begin, &latest);
-  if (is_new)
-    mt_source_begin(source, latest, mt_span(begin, got));
+  mt_source_begin(source, latest, mt_span(begin, got));
   return source;
 }
 

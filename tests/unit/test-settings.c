@@ -73,6 +73,8 @@ test_refusals(void)
     { "database", "" },
     { "local-domains", "" },
     { "trusted-uids", "-5" },
+    { "time-zone", "Europe/Nowhere" },
+    { "time-zone", "" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS(wrong); i++)
