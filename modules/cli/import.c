@@ -216,6 +216,15 @@ sort_files(Import *import, int argc, char **argv, GError **error)
 
 /* ---- options --------------------------------------------------------------------------------------- */
 
+/* The option's, or the destination's. */
+static void
+choose_zone(Import *import)
+{
+  const gchar *name = import->timezone ? import->timezone : import->settings.time_zone;
+
+  import->zone = name ? g_time_zone_new_identifier(name) : g_time_zone_new_local();
+}
+
 /* What the store's destination was set to, then what this command line says. */
 static gboolean
 make_settings(Import *import, GError **error)
@@ -225,7 +234,13 @@ make_settings(Import *import, GError **error)
   ok = ok && mt_settings_apply(&import->settings, import->overrides, error);
   if (import->retention >= 0)
     import->settings.retention_days = import->retention;
-  return ok;
+  if (!ok)
+    return FALSE;
+  choose_zone(import);
+  if (!import->zone)
+    g_set_error(error, MT_SETTINGS_ERROR, 0, "--timezone %s: is no zone, such as Europe/Berlin",
+                import->timezone);
+  return import->zone != NULL;
 }
 
 static gint
@@ -280,17 +295,14 @@ check(Import *import, int argc)
     return cli_usage("import", "wants a FILE, or - for the standard input");
   if (import->year && (import->year < 1970 || import->year > 9999))
     return cli_usage("import", "--year %d: is no year of a log", import->year);
-  import->zone = import->timezone ? g_time_zone_new_identifier(import->timezone)
-                                  : g_time_zone_new_local();
-  if (!import->zone)
-    return cli_usage("import", "--timezone %s: is no zone, such as Europe/Berlin", import->timezone);
   return CLI_FINE;
 }
 
 gint
 cli_run_import(int argc, char **argv)
 {
-  static const gchar *const own_options[] = { "database", "retention", "trusted-uids", NULL };
+  static const gchar *const own_options[] = { "database", "retention", "trusted-uids", "time-zone",
+                                              NULL };
   Import import = { .retention = -1, .quiet = !isatty(STDERR_FILENO) };
   const GOptionEntry entries[] = {
     { "database", 'd', 0, G_OPTION_ARG_FILENAME, &import.database, "the store", "FILE" },

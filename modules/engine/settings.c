@@ -44,6 +44,7 @@ mt_settings_clear(MtSettings *settings)
   g_free(settings->asn_database);
   g_free(settings->anonymous_ip_database);
   g_free(settings->policy_file);
+  g_free(settings->time_zone);
   g_strfreev(settings->local_domains);
   g_strfreev(settings->ignore_access);
   g_strfreev(settings->ignore_mail);
@@ -68,6 +69,7 @@ mt_settings_copy(MtSettings *to, const MtSettings *from)
   to->asn_database = g_strdup(from->asn_database);
   to->anonymous_ip_database = g_strdup(from->anonymous_ip_database);
   to->policy_file = g_strdup(from->policy_file);
+  to->time_zone = g_strdup(from->time_zone);
   to->local_domains = g_strdupv(from->local_domains);
   to->ignore_access = g_strdupv(from->ignore_access);
   to->ignore_mail = g_strdupv(from->ignore_mail);
@@ -91,6 +93,17 @@ set_text(gpointer field, const gchar *value)
   g_free(*text);
   *text = g_strdup(value);
   return NULL;
+}
+
+static const gchar *
+set_zone(gpointer field, const gchar *value)
+{
+  GTimeZone *zone = g_time_zone_new_identifier(value);
+
+  if (!zone)
+    return "is no zone, such as Europe/Berlin or +01:00";
+  g_time_zone_unref(zone);
+  return set_text(field, value);
 }
 
 static gboolean
@@ -275,6 +288,7 @@ static const Option options[] = {
   OPTION("asn-database", asn_database, set_text),
   OPTION("anonymous-ip-database", anonymous_ip_database, set_text),
   OPTION("policy-file", policy_file, set_text),
+  OPTION("time-zone", time_zone, set_zone),
   OPTION("ignore-access", ignore_access, add_text),
   OPTION("ignore-mail", ignore_mail, add_text),
   OPTION("exclude-ips", exclude_ips, add_network),
@@ -351,6 +365,7 @@ mt_settings_to_text(const MtSettings *settings)
   append_text(text, "asn-database", settings->asn_database);
   append_text(text, "anonymous-ip-database", settings->anonymous_ip_database);
   append_text(text, "policy-file", settings->policy_file);
+  append_text(text, "time-zone", settings->time_zone);
   append_list(text, "ignore-access", settings->ignore_access);
   append_list(text, "ignore-mail", settings->ignore_mail);
   append_networks(text, "exclude-ips", settings->exclude_ips);

@@ -24,6 +24,7 @@ typedef struct
   GArray *local_networks; /* MtNetwork */
   gchar *geoip_database, *asn_database, *anonymous_ip_database;
   gchar *policy_file;
+  gchar *time_zone; /* of stamps that state none; NULL: local */
   gchar **ignore_access, **ignore_mail;
   GArray *exclude_ips;  /* MtNetwork */
   GArray *trusted_uids; /* gint64; NULL: any */

@@ -419,7 +419,7 @@ int
 main(int argc, char **argv)
 {
   Plugin plugin = { .input = g_string_new(NULL) };
-  GTimeZone *zone = g_time_zone_new_local();
+  GTimeZone *zone;
   MtReaderSettings reader_settings = { 0 };
   GError *error = NULL;
 
@@ -429,6 +429,8 @@ main(int argc, char **argv)
       fprintf(stderr, "mailtrail-rsyslog: %s; see --help\n", error->message);
       return 2;
     }
+  zone = plugin.settings.time_zone ? g_time_zone_new_identifier(plugin.settings.time_zone)
+                                   : g_time_zone_new_local();
   reader_settings.zone = zone;
   reader_settings.latest = g_get_real_time();
   plugin.reader = mt_reader_new(&reader_settings, NULL);

@@ -1,10 +1,11 @@
 /* parser { mailtrail(); }: what a line says, as name-value pairs */
 #include "mailtrail.h"
+#include "no-parse.h"
+#include "shared.h"
 
 #include "engine/reader.h"
 #include "scan/text.h"
 
-#include "logmsg/logmsg.h"
 #include "logmsg/tags.h"
 
 #define DEFAULT_PREFIX ".mail."
@@ -15,7 +16,11 @@ typedef struct
   gchar *prefix;
   NVHandle event, dialect, fields[MT_FIELD_COUNT];
   LogTagId tag;
+  MtSources *sources;
 } MtAnnotate;
+
+/* A file's lines may come by any thread; the parsers share what is known of it. */
+static GMutex sources_lock;
 
 /* What a reader remembers of program names; one a thread, since parsers run on any. */
 static GPrivate readers = G_PRIVATE_INIT((GDestroyNotify) mt_reader_free);
@@ -32,15 +37,6 @@ reader_of_thread(void)
       g_private_set(&readers, reader);
     }
   return reader;
-}
-
-static MtSpan
-value_of(const LogMessage *msg, NVHandle handle)
-{
-  gssize len;
-  const gchar *value = log_msg_get_value(msg, handle, &len);
-
-  return mt_span(value, len);
 }
 
 static void
@@ -65,24 +61,45 @@ set_values(MtAnnotate *self, LogMessage *msg, const MtEvent *event)
   g_string_free(clean, TRUE);
 }
 
+static void
+read_parsed(const LogMessage *msg, MtSpan text, MtEvent *event)
+{
+  const UnixTime *stamp = &msg->timestamps[LM_TS_STAMP];
+  MtLine line = { .time = stamp->ut_sec * MT_SECOND_US + stamp->ut_usec,
+                  .host = mt_value_of(msg, LM_V_HOST),
+                  .program = mt_value_of(msg, LM_V_PROGRAM),
+                  .text = text };
+  guint64 pid;
+
+  line.pid = mt_span_to_u64(mt_value_of(msg, LM_V_PID), &pid) ? (gint64) pid : -1;
+  mt_line_unfold_repeat(&line);
+  mt_reader_parse(reader_of_thread(), &line, event);
+}
+
+static void
+read_raw(MtAnnotate *self, const LogMessage *msg, MtSpan text, MtEvent *event)
+{
+  MtLine line;
+
+  g_mutex_lock(&sources_lock);
+  mt_no_parse_head(self->sources, msg, text, &line);
+  mt_reader_parse(reader_of_thread(), &line, event);
+  g_mutex_unlock(&sources_lock);
+}
+
 /* The text is copied before values are set: they may move what the spans point into. */
 static gboolean
 process(LogParser *s, LogMessage **pmsg, const LogPathOptions *path_options, const gchar *input,
         gsize input_len)
 {
   MtAnnotate *self = (MtAnnotate *) s;
-  const UnixTime *stamp = &(*pmsg)->timestamps[LM_TS_STAMP];
   gchar *text = g_memdup2(input, MAX(input_len, 1));
-  MtLine line = { .time = stamp->ut_sec * MT_SECOND_US + stamp->ut_usec,
-                  .host = value_of(*pmsg, LM_V_HOST),
-                  .program = value_of(*pmsg, LM_V_PROGRAM),
-                  .text = mt_span(text, input_len) };
   MtEvent event;
-  guint64 pid;
 
-  line.pid = mt_span_to_u64(value_of(*pmsg, LM_V_PID), &pid) ? (gint64) pid : -1;
-  mt_line_unfold_repeat(&line);
-  mt_reader_parse(reader_of_thread(), &line, &event);
+  if (mt_no_parse_is(*pmsg))
+    read_raw(self, *pmsg, mt_span(text, input_len), &event);
+  else
+    read_parsed(*pmsg, mt_span(text, input_len), &event);
   if (event.kind != MT_EVENT_OTHER)
     {
       log_msg_make_writable(pmsg, path_options);
@@ -121,6 +138,10 @@ init(LogPipe *s)
   for (gint field = 0; field < MT_FIELD_COUNT; field++)
     self->fields[field] = handle_of(self, mt_field_name(field));
   self->tag = log_tags_get_by_name("mail");
+  g_mutex_lock(&sources_lock);
+  self->sources = mt_shared_sources("parser");
+  mt_sources_set_zone(self->sources, log_pipe_get_config(s)->recv_time_zone);
+  g_mutex_unlock(&sources_lock);
   return log_parser_init_method(s);
 }
 

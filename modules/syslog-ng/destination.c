@@ -1,8 +1,8 @@
 /* destination { mailtrail(); }: correlate, store, watch */
 #include "mailtrail.h"
+#include "no-parse.h"
 #include "shared.h"
 
-#include "logmsg/logmsg.h"
 #include "messages.h"
 #include "stats/stats-registry.h"
 
@@ -30,6 +30,7 @@ typedef struct
   LogThreadedDestDriver super;
   MtSettings settings;
   MtShared *shared;
+  MtSources *sources; /* of lines that no syslog daemon has taken apart */
   struct iv_timer tick;
   gboolean in_batch;
   guint failures; /* mt_shared_failures() when the batch began */
@@ -185,6 +186,7 @@ connect_store(LogThreadedDestDriver *s)
   mt_shared_lock(self->shared);
   open = mt_shared_open(self->shared, &error);
   mt_shared_unlock(self->shared);
+  mt_sources_rollback(self->sources);
   self->in_batch = FALSE;
   self->old_in_batch = 0;
   if (!open)
@@ -197,20 +199,12 @@ connect_store(LogThreadedDestDriver *s)
 static LogThreadedResult
 give_up(MtDestination *self, GError *error)
 {
+  mt_sources_rollback(self->sources);
   self->in_batch = FALSE;
   self->old_in_batch = 0;
   if (error)
     tell(self, error);
   return LTR_NOT_CONNECTED;
-}
-
-static MtSpan
-value_of(const LogMessage *msg, NVHandle handle)
-{
-  gssize len;
-  const gchar *value = log_msg_get_value(msg, handle, &len);
-
-  return mt_span(value, len);
 }
 
 static gint64
@@ -220,23 +214,29 @@ uid_of(MtDestination *self, const LogMessage *msg)
 
   if (!self->settings.trusted_uids)
     return -1;
-  if (mt_span_to_u64(value_of(msg, self->unix_uid), &uid)
-      || mt_span_to_u64(value_of(msg, self->journald_uid), &uid))
+  if (mt_span_to_u64(mt_value_of(msg, self->unix_uid), &uid)
+      || mt_span_to_u64(mt_value_of(msg, self->journald_uid), &uid))
     return uid;
   return -1;
 }
 
 static void
-fill_line(const LogMessage *msg, MtLine *line)
+fill_line(MtDestination *self, const LogMessage *msg, MtLine *line)
 {
   const UnixTime *stamp = &msg->timestamps[LM_TS_STAMP];
   guint64 pid;
 
+  if (mt_no_parse_is(msg))
+    {
+      mt_no_parse_head(self->sources, msg, mt_value_of(msg, LM_V_MESSAGE), line);
+      return;
+    }
+  *line = (MtLine){ 0 };
   line->time = stamp->ut_sec * MT_SECOND_US + stamp->ut_usec;
-  line->host = value_of(msg, LM_V_HOST);
-  line->program = value_of(msg, LM_V_PROGRAM);
-  line->text = value_of(msg, LM_V_MESSAGE);
-  line->pid = mt_span_to_u64(value_of(msg, LM_V_PID), &pid) ? (gint64) pid : -1;
+  line->host = mt_value_of(msg, LM_V_HOST);
+  line->program = mt_value_of(msg, LM_V_PROGRAM);
+  line->text = mt_value_of(msg, LM_V_MESSAGE);
+  line->pid = mt_span_to_u64(mt_value_of(msg, LM_V_PID), &pid) ? (gint64) pid : -1;
   mt_line_unfold_repeat(line);
 }
 
@@ -247,6 +247,7 @@ commit(MtDestination *self, GError **error)
 
   if (self->failures != mt_shared_failures(self->shared) || !mt_shared_commit(self->shared, error))
     return FALSE;
+  mt_sources_commit(self->sources);
   if (!first)
     return TRUE;
   *first -= self->old_in_batch;
@@ -277,7 +278,7 @@ insert(LogThreadedDestDriver *s, LogMessage *msg)
   gboolean ok;
   MtLine line;
 
-  fill_line(msg, &line);
+  fill_line(self, msg, &line);
   mt_shared_lock(self->shared);
   if (!self->in_batch)
     self->failures = mt_shared_failures(self->shared);
@@ -366,6 +367,10 @@ init(LogPipe *s)
       g_clear_error(&error);
       return FALSE;
     }
+  self->sources = mt_shared_sources(persist_name(s));
+  mt_sources_set_zone(self->sources, self->settings.time_zone
+                                       ? self->settings.time_zone
+                                       : log_pipe_get_config(s)->recv_time_zone);
   if (!log_threaded_dest_driver_init_method(s))
     return FALSE;
   register_counters(self, TRUE);

@@ -20,6 +20,7 @@ static GHashTable *registry; /* database -> MtShared */
 static GHashTable *mail_wanted; /* databases whose mail a source emits */
 static gint64 wakes;
 static GHashTable *waiting; /* driver's persist name -> GArray of gint64 */
+static GHashTable *sources; /* driver's persist name -> MtSources */
 
 static void
 log_message(gpointer user, MtLogLevel level, const gchar *message)
@@ -188,6 +189,24 @@ mt_shared_waiting(const gchar *name, gint64 length)
   if (length > 0)
     g_array_append_val(streams, length);
   return streams;
+}
+
+MtSources *
+mt_shared_sources(const gchar *name)
+{
+  MtSources *found;
+
+  g_mutex_lock(&registry_lock);
+  if (!sources)
+    sources = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  found = g_hash_table_lookup(sources, name);
+  if (!found)
+    {
+      found = mt_sources_new();
+      g_hash_table_insert(sources, g_strdup(name), found);
+    }
+  g_mutex_unlock(&registry_lock);
+  return found;
 }
 
 /* ---- for sources ------------------------------------------------------------------------ */

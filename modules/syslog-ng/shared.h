@@ -10,6 +10,7 @@
 #define MT_SYSLOG_NG_SHARED_H
 
 #include "engine/engine.h"
+#include "engine/sources.h"
 
 typedef struct MtShared MtShared;
 
@@ -55,5 +56,9 @@ gboolean mt_shared_emitted(const gchar *database, gint64 id);
  * like then send what waits once more, behind it: each reload begins another stream.
  * @length: of the queue as the driver finds it.  (transfer none) for the driver's worker. */
 GArray *mt_shared_waiting(const gchar *name, gint64 length);
+
+/* mt_shared_sources: what raw lines' files have said to the driver of this persist name; it
+ * outlives a reload.  (transfer none) for the driver's worker. */
+MtSources *mt_shared_sources(const gchar *name);
 
 #endif

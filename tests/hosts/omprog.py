@@ -23,8 +23,8 @@ def connect(second=0):
 
 
 class Program:
-    def __init__(self, database):
-        self.process = subprocess.Popen([PROGRAM, f"--database={database}"], stdin=subprocess.PIPE,
+    def __init__(self, database, *options):
+        self.process = subprocess.Popen([PROGRAM, f"--database={database}", *options], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         self.hello = self.process.stdout.readline().strip()
 
@@ -129,9 +129,21 @@ def error_at_the_end(tap, database):
     other.end()
 
 
+def raw_file(tap, database):
+    """An action of its own for one file that is no syslog, with the template %rawmsg%."""
+    program = Program(database, "--time-zone=Asia/Tokyo")
+    program.say(BEGIN, "2026-11-20 10:00:00 1vLxyR-0000000AbCd-1a2b <= ann@example.org H=mail.example.org [192.0.2.7] P=esmtp S=900",
+                "2026-11-20 10:00:01 1vLxyR-0000000AbCd-1a2b => bob <bob@example.com> R=local_user T=maildir_home",
+                "2026-11-20 10:00:01 1vLxyR-0000000AbCd-1a2b Completed", COMMIT)
+    program.end()
+    tap.same([tuple(row.values()) for row in rows_of(database, "SELECT time, sender, recipient, outcome FROM mail")],
+             [("2026-11-20T01:00:00.000000Z", "ann@example.org", "bob@example.com", "delivered")],
+             "a log that is not syslog, its stamps in --time-zone")
+
+
 def main():
     tap = Tap()
-    for test in (plain, killed_within, killed_between, ended_within, two_workers, error_at_the_end):
+    for test in (plain, killed_within, killed_between, ended_within, two_workers, error_at_the_end, raw_file):
         with tempfile.TemporaryDirectory(prefix="mtbed.") as directory:
             test(tap, os.path.join(directory, "mail.db"))
     tap.done()

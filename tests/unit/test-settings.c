@@ -73,6 +73,8 @@ test_refusals(void)
     { "database", "" },
     { "local-domains", "" },
     { "trusted-uids", "-5" },
+    { "time-zone", "Europe/Nowhere" },
+    { "time-zone", "" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS(wrong); i++)
@@ -100,6 +102,7 @@ test_remembered(void)
   set(&settings, "exclude-ips", "2001:db8::/32");
   set(&settings, "ignore-mail", "a=b");
   set(&settings, "store-subject", "no");
+  set(&settings, "time-zone", "Europe/Berlin");
   text = mt_settings_to_text(&settings);
   mt_settings_init(&again);
   mt_settings_from_text(&again, text);
@@ -110,6 +113,7 @@ test_remembered(void)
   g_assert_cmpstr(again.ignore_mail[0], ==, "a=b");
   g_assert_cmpuint(g_array_index(again.local_networks, MtNetwork, 0).bits, ==, 120);
   g_assert_false(again.store_subject);
+  g_assert_cmpstr(again.time_zone, ==, "Europe/Berlin");
   mt_settings_clear(&settings);
   mt_settings_clear(&again);
   g_free(text);
