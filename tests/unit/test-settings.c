@@ -128,7 +128,7 @@ test_times(void)
     "2h3",      "200000d",    "2026-13-01", "2026-02-30", "2026-01-01T25:00:00",
     "tomorrow", "2026-01-01x"
   };
-  MtTime now = g_get_real_time(), at, day_before;
+  MtTime now = g_get_real_time(), at, day_before = 0;
 
   g_assert_true(cli_parse_time("2h", &at));
   g_assert_cmpint(ABS(now - 2 * MT_HOUR_US - at), <, MT_MINUTE_US);
