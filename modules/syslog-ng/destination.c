@@ -11,6 +11,10 @@
 /* A commit comes whenever no line waits; under load, after this many. */
 #define DEFAULT_BATCH_LINES 20000
 
+/* A slow or busy machine takes long for so many: an alert waits no longer than this for the
+ * commit. */
+#define BATCH_MAX_US 400000
+
 /* Pause after a failed commit. */
 #define DEFAULT_TIME_REOPEN_S 2
 
@@ -34,6 +38,7 @@ typedef struct
   struct iv_timer tick;
   gboolean in_batch;
   guint failures; /* mt_shared_failures() when the batch began */
+  gint64 began_us; /* when the batch did */
   GArray *old;         /* mt_shared_waiting(): lines of before a reload, not committed yet */
   gint64 old_in_batch; /* how many of the first stream are in the open batch */
   StatsCounterItem *counters[COUNTER_MAX];
@@ -271,25 +276,6 @@ count_old(MtDestination *self, GError **error)
 }
 
 static LogThreadedResult
-insert(LogThreadedDestDriver *s, LogMessage *msg)
-{
-  MtDestination *self = (MtDestination *) s;
-  GError *error = NULL;
-  gboolean ok;
-  MtLine line;
-
-  fill_line(self, msg, &line);
-  mt_shared_lock(self->shared);
-  if (!self->in_batch)
-    self->failures = mt_shared_failures(self->shared);
-  self->in_batch = TRUE;
-  ok = self->failures == mt_shared_failures(self->shared) && count_old(self, &error)
-       && mt_engine_push(mt_shared_engine(self->shared), &line, uid_of(self, msg), &error);
-  mt_shared_unlock(self->shared);
-  return ok ? LTR_QUEUED : give_up(self, error);
-}
-
-static LogThreadedResult
 flush(LogThreadedDestDriver *s)
 {
   MtDestination *self = (MtDestination *) s;
@@ -307,6 +293,30 @@ flush(LogThreadedDestDriver *s)
   tell_over(self);
   tick_under_load(self);
   return LTR_SUCCESS;
+}
+
+static LogThreadedResult
+insert(LogThreadedDestDriver *s, LogMessage *msg)
+{
+  MtDestination *self = (MtDestination *) s;
+  GError *error = NULL;
+  gboolean ok;
+  MtLine line;
+
+  fill_line(self, msg, &line);
+  mt_shared_lock(self->shared);
+  if (!self->in_batch)
+    {
+      self->failures = mt_shared_failures(self->shared);
+      self->began_us = g_get_monotonic_time();
+    }
+  self->in_batch = TRUE;
+  ok = self->failures == mt_shared_failures(self->shared) && count_old(self, &error)
+       && mt_engine_push(mt_shared_engine(self->shared), &line, uid_of(self, msg), &error);
+  mt_shared_unlock(self->shared);
+  if (!ok)
+    return give_up(self, error);
+  return g_get_monotonic_time() - self->began_us < BATCH_MAX_US ? LTR_QUEUED : flush(s);
 }
 
 /* ---- configuration ------------------------------------------------------------------------------- */

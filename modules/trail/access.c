@@ -12,6 +12,10 @@
 /* Daemons tell of one attempt within this time. */
 #define ATTEMPT_US (5 * MT_SECOND_US)
 
+/* Who guesses at one account all day has a long chain of failures under one key: the other
+ * daemon's word is on one of the latest. */
+#define MAX_LIKE_ATTEMPTS 64
+
 /* An SMTP session that has been silent for this long has ended (Postfix:
  * smtpd_timeout is 300 s); its process has another client by now. */
 #define SMTP_SESSION_US MT_HOUR_US
@@ -151,9 +155,9 @@ mailbox_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 
   if (session.len)
     return mt_hash_mix(mt_trail_hash(trail, session), MT_WORD_NONE);
-  return mt_hash_mix(mt_hash_mix(mt_trail_hash(trail, line->host),
-                                 mt_event_word(event, MT_F_SERVICE)),
-                     mt_trail_hash(trail, mt_event_text(event, MT_F_ACCOUNT)));
+  return mt_hash_mix(
+      mt_hash_mix(mt_trail_hash(trail, line->host), mt_event_word(event, MT_F_SERVICE)),
+      mt_trail_hash(trail, mt_event_text(event, MT_F_ACCOUNT)));
 }
 
 /* One connection to one smtpd process. */
@@ -511,9 +515,9 @@ find_by_attempt(const MtTrail *trail, const MtEvent *event, MtTime at)
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
   guint32 source = source_of(event);
   MtFailure *best = NULL;
+  MtLink *link = mt_table_first(&trail->by_attempt, attempt_hash(trail, ip, account));
 
-  for (MtLink *link = mt_table_first(&trail->by_attempt, attempt_hash(trail, ip, account)); link;
-       link = mt_table_next(link))
+  for (guint i = 0; link && i < MAX_LIKE_ATTEMPTS; i++, link = mt_table_next(link))
     {
       MtFailure *failure = MT_OF_LINK(MtFailure, by_attempt, link);
 
@@ -594,9 +598,9 @@ new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
   failure->in_sessions = session.len > 0;
   if (failure->in_sessions)
     mt_table_add(&trail->by_session, &failure->by_session, mt_trail_hash(trail, session));
-  mt_table_add(&trail->by_attempt, &failure->by_attempt,
-               attempt_hash(trail, mt_event_ip(event, MT_F_CLIENT_IP),
-                            mt_event_text(event, MT_F_ACCOUNT)));
+  mt_table_add(
+      &trail->by_attempt, &failure->by_attempt,
+      attempt_hash(trail, mt_event_ip(event, MT_F_CLIENT_IP), mt_event_text(event, MT_F_ACCOUNT)));
   MT_LRU_ADD(&trail->failures, failure);
   return failure;
 }

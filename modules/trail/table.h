@@ -14,7 +14,7 @@ typedef struct MtLink MtLink;
 
 struct MtLink
 {
-  MtLink *next;
+  MtLink *next, **at; /* what points to it: leaving takes no walk down a chain */
   guint64 hash;
 };
 

@@ -42,6 +42,7 @@ struct MtLook
 {
   const MtSighting *sighting;
   MtSpan who;        /* the account, as bytes to hash: see account_key(); may be empty */
+  MtSpan account;    /* the same of one that is known whole: no other account shares it */
   MtSpan source;     /* of the address: IPv4 /32, IPv6 /64; empty without one */
   gboolean counts;   /* a failure that counts */
   MtTime pair_at;    /* when this source last logged in to this account, to MT_PAIR_STEP_US */

@@ -44,7 +44,7 @@ push(MtWatch *watch, guint index, const MtLook *look)
     return;
   g_snprintf(asn, sizeof asn, "%" G_GINT64_FORMAT, place->asn);
   finding.key =
-      mt_watch_key(watch, index, look->who, place->asn ? mt_span_of_string(asn) : look->source);
+      mt_watch_key(watch, index, look->account, place->asn ? mt_span_of_string(asn) : look->source);
   finding.text =
       g_strdup_printf("login from behind %s%s%s%s, the first in %" G_GINT64_FORMAT " days",
                       behind(place->anonymous), place->as_name[0] ? " (" : "", place->as_name,

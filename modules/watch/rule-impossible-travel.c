@@ -53,7 +53,8 @@ push(MtWatch *watch, guint index, const MtLook *look)
   speed = km / hours;
   if (km <= MIN_DISTANCE_KM || speed <= limit)
     return;
-  finding.key = mt_watch_key(watch, index, look->who, mt_span_of_string(sighting->place->country));
+  finding.key =
+      mt_watch_key(watch, index, look->account, mt_span_of_string(sighting->place->country));
   finding.count = MIN(speed, 1e9);
   finding.first = MIN(before->at, sighting->at);
   finding.text = g_strdup_printf("login from %s %.0f min after one from %s%s%s, %.0f km away",

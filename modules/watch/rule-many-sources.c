@@ -57,7 +57,7 @@ push(MtWatch *watch, guint index, const MtLook *look)
 {
   const MtRuleSettings *settings = mt_watch_settings(watch, index);
   MtTime since = look->sighting->at - settings->window_s * MT_SECOND_US;
-  MtFinding finding = { .key = mt_watch_key(watch, index, look->who, MT_NO_SPAN) };
+  MtFinding finding = { .key = mt_watch_key(watch, index, look->account, MT_NO_SPAN) };
   gboolean by_country;
   Counted counted;
 

@@ -26,7 +26,7 @@ push(MtWatch *watch, guint index, const MtLook *look)
   seen = mt_baseline_country(look->baseline, place->country);
   if (seen && seen->last >= sighting->at - settings->window_s * MT_SECOND_US)
     return;
-  finding.key = mt_watch_key(watch, index, look->who, mt_span_of_string(place->country));
+  finding.key = mt_watch_key(watch, index, look->account, mt_span_of_string(place->country));
   finding.count = look->baseline->logins;
   finding.text =
       g_strdup_printf("first login from %s in %" G_GINT64_FORMAT " days; %" G_GINT64_FORMAT

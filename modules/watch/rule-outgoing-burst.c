@@ -52,7 +52,7 @@ push_unknown(MtWatch *watch, guint index, const MtLook *look, MtFinding *finding
 static void
 push(MtWatch *watch, guint index, const MtLook *look)
 {
-  MtFinding finding = { .key = mt_watch_key(watch, index, look->who, MT_NO_SPAN),
+  MtFinding finding = { .key = mt_watch_key(watch, index, look->account, MT_NO_SPAN),
                         .first = look->sighting->at };
 
   if (look->sighting->kind == MT_SIGHTING_SENT)

@@ -12,7 +12,7 @@ push(MtWatch *watch, guint index, const MtLook *look)
   if (!place->country[0] || !usual || !usual[0] || g_strv_contains(usual, place->country))
     return;
   names = g_strjoinv(", ", (gchar **) usual);
-  finding.key = mt_watch_key(watch, index, look->who, mt_span_of_string(place->country));
+  finding.key = mt_watch_key(watch, index, look->account, mt_span_of_string(place->country));
   finding.text = g_strdup_printf("login from %s, which is not among the usual countries (%s)",
                                  mt_country_text(place), names);
   mt_watch_raise(watch, index, look, &finding);

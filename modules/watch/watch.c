@@ -797,7 +797,7 @@ account_key(const MtWatch *watch, const MtSighting *sighting)
 typedef struct
 {
   MtLook look;
-  guint64 who;
+  guint64 who, account;
   MtIp source;
 } Looking;
 
@@ -813,6 +813,8 @@ look_at(MtWatch *watch, const MtSighting *sighting, Looking *looking)
     {
       looking->who = account_key(watch, sighting);
       look->who = mt_span((const gchar *) &looking->who, sizeof looking->who);
+      looking->account = mt_hash_nocase(&watch->key, sighting->account);
+      look->account = mt_span((const gchar *) &looking->account, sizeof looking->account);
     }
   if (sighting->has_ip)
     {

@@ -8,9 +8,11 @@ be below two seconds.
 
 Tried with Debian 12: syslog-ng 3.38.1, Postfix 3.7.11, Dovecot 2.3.19.1.
 """
+import base64
 import os
 import re
 import signal
+import smtplib
 import time
 
 from bed import GEO, SECRET, Bed, Dovecot, Postfix, Tap, lines_of, need, wait_for, write
@@ -77,6 +79,18 @@ def guess(bed, address, times):
         imap.logout()
 
 
+def guess_by_smtp(bed, address, times):
+    secret = base64.b64encode(b"\0bob@example.com\0guess").decode()
+    for _ in range(times):
+        with smtplib.SMTP("127.0.0.1", bed.port("submission")) as smtp:
+            smtp.ehlo("client.example.net")
+            smtp.docmd("XCLIENT", f"ADDR={address} NAME=[UNAVAILABLE] PORT=40000")
+            smtp.ehlo("client.example.net")
+            code, reply = smtp.docmd("AUTH PLAIN", secret)
+            if code != 535:
+                raise RuntimeError(f"a wrong password: {code} {reply}")
+
+
 def set_up(bed):
     write(bed.path("policy.conf"), POLICY)
     dovecot = Dovecot(bed)
@@ -113,11 +127,14 @@ def main():
         watcher.none("four guesses", lambda: guess(bed, "198.18.110.1", 4))
         watcher.one("the fifth guess", lambda: guess(bed, "198.18.110.1", 1),
                     ip="198.18.110.1", country="CN", count="5", rule="brute-force")
+        watcher.none("four guesses at Postfix", lambda: guess_by_smtp(bed, "198.18.110.2", 4))
+        watcher.one("the fifth guess at Postfix", lambda: guess_by_smtp(bed, "198.18.110.2", 1),
+                    ip="198.18.110.2", country="CN", count="5", rule="brute-force")
         watcher.none("a reload", lambda: os.kill(process.pid, signal.SIGHUP))
         watcher.one("a login from abroad after the reload", lambda: log_in(bed, "198.18.80.7", "dave@example.com"),
                     account="dave@example.com", ip="198.18.80.7", country="NG", rule="unusual-country")
         wait_for(lambda: bed.one("SELECT count(*) FROM alerts WHERE emitted IS NULL") == 0, 3)
-        tap.same(bed.rows("SELECT count(*) AS n, count(emitted) AS emitted FROM alerts"), [{"n": 5, "emitted": 5}],
+        tap.same(bed.rows("SELECT count(*) AS n, count(emitted) AS emitted FROM alerts"), [{"n": 6, "emitted": 6}],
                  "the store knows that each has been emitted")
         unknown = bed.mailtrail("parse", "--unknown", bed.raw).stdout
         tap.ok(not unknown, "every line that the daemons wrote is known", unknown)

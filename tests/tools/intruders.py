@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A month of mail with break-ins woven in, as Postfix and Dovecot log it, and what is in it.
+"""A month of mail with break-ins woven in, as Postfix, Dovecot, Exim and Plesk log it, and what is in it.
 
     intruders.py LOG LABELS.json [--accounts 500] [--days 30] [--seed 1]
 
@@ -8,10 +8,13 @@ a computer at home and a telephone that changes between two carriers and IPv4 an
 address, journeys by plane while the computer at home goes on, users of VPNs, newsletters, stale passwords,
 mistyped ones, dictionary guesses at names that do not exist, and scanners that never log in.
 
-Labels: "attacks": rule, account or ip (of which one must be on the alert), begin and end; "expected": what a rule
+Mail is handed to Postfix, or to the Exim of another host; SMTP logins of a third are Plesk's, whose saslauthd knows the
+account and whose Postfix the address.
+
+Labels: "failures": attempts by daemon; "attacks": rule, account or ip (of which one must be on the alert), begin and end; "expected": what a rule
 is made to say though nobody attacks: a journey to a country that the account was never in, or one while the computer
 at home goes on: it cannot be told from a stolen password."""
-import argparse, json, random, sys
+import argparse, collections, json, random, sys
 from datetime import datetime, timedelta, timezone
 
 BEGIN = datetime(2026, 3, 2, tzinfo=timezone.utc)
@@ -28,9 +31,10 @@ VPN, HOSTING, TOR, OFFICE = "198.18.201", "198.18.200", "198.18.202", "198.18.1.
 class Log:
     def __init__(self, seed):
         self.random, self.lines, self.sessions, self.queue = random.Random(seed), [], 0, 0
+        self.failures = collections.Counter()
 
-    def say(self, at, program, text):
-        self.lines.append((at, f"{at.strftime('%Y-%m-%dT%H:%M:%S.%f')}+00:00 mx {program}: {text}\n"))
+    def say(self, at, program, text, host="mx"):
+        self.lines.append((at, f"{at.strftime('%Y-%m-%dT%H:%M:%S.%f')}+00:00 {host} {program}: {text}\n"))
 
     def session(self):
         self.sessions += 1
@@ -45,16 +49,28 @@ class Log:
         self.say(end, "dovecot", f"{service}({account})<{self.sessions % 30000 + 1}><{session}>: Disconnected: Logged out in=100 out=5000 "
                                  "deleted=0 expunged=0 trashed=0 hdr_count=0 hdr_bytes=0 body_count=0 body_bytes=0")
 
-    def fail(self, at, account, ip, attempts=1):
-        """Two daemons tell of each attempt; it is one all the same."""
-        if self.random.random() < 0.3:
-            self.say(at, "postfix/submission/smtpd[77]", f"warning: unknown[{ip}]: SASL PLAIN authentication failed: UGFzc3dvcmQ6, sasl_username={account}")
-            return
+    def fail(self, at, account, ip):
+        daemon = self.random.choices(["dovecot", "postfix", "exim", "plesk"], [6, 2, 1, 1])[0]
+        self.failures[daemon] += 1
+        getattr(self, "fail_" + daemon)(at, account, ip)
+
+    def fail_dovecot(self, at, account, ip):
+        """Two processes tell of each attempt; it is one all the same."""
         session = self.session()
-        for i in range(attempts):
-            self.say(at + timedelta(milliseconds=i), "dovecot", f"auth: passwd-file({account},{ip},<{session}>): Password mismatch")
-        self.say(at + timedelta(seconds=1), "dovecot", f"imap-login: Disconnected: Connection closed (auth failed, {attempts} attempts in 2 secs): "
+        self.say(at, "dovecot", f"auth: passwd-file({account},{ip},<{session}>): Password mismatch")
+        self.say(at + timedelta(seconds=1), "dovecot", f"imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 secs): "
                                                        f"user=<{account}>, method=PLAIN, rip={ip}, lip=192.0.2.10, TLS, session=<{session}>")
+
+    def fail_postfix(self, at, account, ip):
+        self.say(at, "postfix/submission/smtpd[77]", f"warning: unknown[{ip}]: SASL PLAIN authentication failed: UGFzc3dvcmQ6, sasl_username={account}")
+
+    def fail_exim(self, at, account, ip):
+        self.say(at, "exim[90]", f"login authenticator failed for (client) [{ip}]: 535 Incorrect authentication data (set_id={account})", "exim")
+
+    def fail_plesk(self, at, account, ip):
+        """One line has the account, the other the address."""
+        self.say(at, "plesk_saslauthd[93]", f"failed mail authentication attempt for user '{account}' (password len=10)", "plesk")
+        self.say(at + timedelta(milliseconds=2), "postfix/smtpd[77]", f"warning: unknown[{ip}]: SASL LOGIN authentication failed: authentication failure", "plesk")
 
     def scan(self, at, ip):
         self.say(at, "dovecot", f"imap-login: Disconnected: Connection closed (no auth attempts in 0 secs): user=<>, rip={ip}, lip=192.0.2.10, session=<{self.session()}>")
@@ -64,21 +80,33 @@ class Log:
 
     def mail(self, at, account, ip, recipients, unknown=0, listed=False):
         self.queue += 1
+        reply = "550 5.1.1 user unknown" if unknown else \
+            "554 5.7.1 Service unavailable; Client host [192.0.2.10] blocked using zen.spamhaus.org" if listed else "250 2.0.0 Ok: queued as ABC"
+        mail_by = self.mail_exim if self.random.random() < 0.3 else self.mail_postfix
+        mail_by(at, account, ip, recipients, min(recipients, max(unknown, 1)), reply)
+
+    def mail_postfix(self, at, account, ip, recipients, told, reply):
         queue_id, second = f"{self.queue:010X}", timedelta(seconds=1)
         self.say(at, "postfix/submission/smtpd[79]", f"{queue_id}: client=unknown[{ip}], sasl_method=PLAIN, sasl_username={account}")
         self.say(at, "postfix/cleanup[80]", f"{queue_id}: message-id=<{queue_id}@mx.example.com>")
         self.say(at, "postfix/qmgr[81]", f"{queue_id}: from=<{account}>, size=2000, nrcpt={recipients} (queue active)")
-        for i in range(min(recipients, max(unknown, 1))):
+        for i in range(told):
             relay = f"to=<r{i}@example.org>, relay=mx.example.org[203.0.113.9]:25, delay=1, delays=0/0/0/1"
-            if unknown:
-                said = "dsn=5.1.1, status=bounced (host mx.example.org[203.0.113.9] said: 550 5.1.1 user unknown (in reply to RCPT TO command))"
-            elif listed:
-                said = ("dsn=5.7.1, status=bounced (host mx.example.org[203.0.113.9] said: 554 5.7.1 Service unavailable; "
-                        "Client host [192.0.2.10] blocked using zen.spamhaus.org (in reply to RCPT TO command))")
-            else:
-                said = "dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as ABC)"
+            said = f"dsn=2.0.0, status=sent ({reply})" if reply[0] == "2" else \
+                f"dsn={reply[4:9]}, status=bounced (host mx.example.org[203.0.113.9] said: {reply} (in reply to RCPT TO command))"
             self.say(at + second, "postfix/smtp[82]", f"{queue_id}: {relay}, {said}")
         self.say(at + 2 * second, "postfix/qmgr[81]", f"{queue_id}: removed")
+
+    def mail_exim(self, at, account, ip, recipients, told, reply):
+        queue_id, second = f"1vMGxR-{self.queue:011d}-1a2b", timedelta(seconds=1)
+        names = [f"r{i}@example.org" for i in range(recipients)]
+        self.say(at, "exim[91]", f"{queue_id} <= {account} H=(client) [{ip}] P=esmtpsa X=TLS1.3:TLS_AES_256_GCM_SHA384:256 CV=no "
+                                 f"A=login:{account} S=2000 id={queue_id}@exim.example.com for {' '.join(names)}", "exim")
+        for name in names[:told]:
+            to = f"{name} R=dnslookup T=remote_smtp H=mx.example.org [203.0.113.9]"
+            self.say(at + second, "exim[92]", f'{queue_id} => {to} C="{reply}"' if reply[0] == "2" else
+                     f"{queue_id} ** {to}: SMTP error from remote mail server after RCPT TO:<{name}>: {reply}", "exim")
+        self.say(at + 2 * second, "exim[92]", f"{queue_id} Completed", "exim")
 
 
 class Person:
@@ -298,7 +326,7 @@ def main():
     with open(given.log, "w") as to:
         to.writelines(text for _, text in log.lines)
     with open(given.labels, "w") as to:
-        json.dump(dict(labels, policy=POLICY), to, indent=1)
+        json.dump(dict(labels, policy=POLICY, failures=log.failures), to, indent=1)
 
 
 if __name__ == "__main__":

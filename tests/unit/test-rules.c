@@ -86,6 +86,8 @@ static const Case cases[] = {
   { "unusual-country", "again when the cooldown is over", 2,
     "0d10:00:00 login ann hanoi\n0d10:59:59 login ann hanoi\n0d11:00:00 login ann hanoi\n",
     "[default]\nusual-countries=ES;FR\n", NULL },
+  { "unusual-country", "no account's alert keeps another's back", 3000,
+    "0d10:00:00+1s*3000 login user%@example.com hanoi\n", "[default]\nusual-countries=ES\n", NULL },
   { "unusual-country", "the account's own word", 0, "0d10:00:00 login ann@example.com hanoi\n",
     "[default]\nusual-countries=ES\n[domain example.com]\nusual-countries=FR\n"
     "[account ann@example.com]\nusual-countries=VN\n",

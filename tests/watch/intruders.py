@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Every attack of tests/tools/intruders.py is alerted in time, on the right account or address; little else is.
 
-    intruders.py [--accounts N] [--days N] [--seed N] [--keep DIR]"""
-import argparse, json, os, sqlite3, subprocess, sys, tempfile
+    intruders.py [--accounts N] [--days N] [--seed N] [--keep DIR] [--fail2ban]
+
+With --fail2ban the log also goes through the filters of that (Debian package fail2ban), and five failures of an address in ten
+minutes, as in Debian's jail, count as its alarm; only figures are printed, no test depends on them."""
+import argparse, ast, collections, json, os, shutil, sqlite3, subprocess, sys, tempfile
 
 top = os.environ.get("top_srcdir") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
 build = os.environ.get("top_builddir", top)
@@ -38,11 +41,59 @@ def judge(labels, alerts):
     return rows
 
 
+# Of fail2ban 1.0.2: Debian's jails and their defaults.
+FILTERS = ("postfix[mode=auth]", "dovecot", "exim")
+MAX_RETRY, FIND_TIME, BAN_TIME = 5, 600, 600
+
+
+def failures_of_fail2ban(log, name):
+    """(time, address) of every line that the filter takes for a failure."""
+    done = subprocess.run(["fail2ban-regex", "--out", "row", log, name], stdout=subprocess.PIPE, text=True, check=True, env=dict(os.environ, TZ="UTC"))
+    rows = [ast.literal_eval(line.strip().rstrip(",")) for line in done.stdout.splitlines() if line.startswith("[")]
+    return [(row[1], row[0]) for row in rows]
+
+
+def bans(failures):
+    """What the jail would make of them."""
+    recent, banned, until = collections.defaultdict(collections.deque), [], {}
+    for at, ip in sorted(failures):
+        recent[ip].append(at)
+        while recent[ip][0] <= at - FIND_TIME:
+            recent[ip].popleft()
+        if len(recent[ip]) >= MAX_RETRY and until.get(ip, 0) <= at:
+            banned.append((at, ip))
+            until[ip] = at + BAN_TIME
+            recent[ip].clear()
+    return banned
+
+
+def compare(log, labels, rows):
+    """Prints what fail2ban makes of the same log, beside ours."""
+    if not shutil.which("fail2ban-regex"):
+        print("# fail2ban is not installed: nothing to compare with")
+        return
+    found = {name: failures_of_fail2ban(log, name) for name in FILTERS}
+    banned = bans(sum(found.values(), []))
+    print(f"# failures there are: {sum(labels['failures'].values())} {labels['failures']}")
+    print("# failures fail2ban counts: " + ", ".join(f"{name} {len(failures)}" for name, failures in found.items()))
+    print("# attacks alerted          mailtrail   fail2ban")
+    for rule, (attacks, alerted, _, _) in rows.items():
+        hits = sum(any(ip in attack["ips"] and attack["begin"] <= at <= attack["end"] + LATE for at, ip in banned)
+                   for attack in labels["attacks"] if attack["rule"] == rule)
+        print(f"# {rule:26} {alerted:3} of {attacks:2}  {hits:3} of {attacks:2}")
+    attackers = {ip for attack in labels["attacks"] for ip in attack["ips"]}
+    false = [(at, ip) for at, ip in banned if ip not in attackers]
+    ours = sum(w.startswith("false") for row in rows.values() for w in row[3])
+    months = labels["accounts"] * labels["days"] / (500 * 30)
+    print(f"# false alarms, 500 accounts a month: {ours / months:.1f} and {len(false) / months:.1f} (of {len({ip for _, ip in false})} addresses)")
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("accounts", 250), ("days", 30), ("seed", 1), ("attacks", 4)):
         options.add_argument("--" + name, type=int, default=default)
     options.add_argument("--keep")
+    options.add_argument("--fail2ban", action="store_true")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         work = given.keep or scratch
@@ -60,6 +111,8 @@ def main():
         alerts = [dict(zip(("at", "rule", "account", "ip", "text"), row))
                   for row in store.execute("SELECT ts/1e6, rule, account, ip, text FROM alerts ORDER BY id")]
         rows = judge(labels, alerts)
+        if given.fail2ban:
+            compare(log, labels, rows)
     months = labels["accounts"] * labels["days"] / (500 * 30)
     print(f"# {labels['accounts']} accounts, {labels['days']} days: {len(alerts)} alerts")
     print("# rule                      attacks  alerted  expected  false")
