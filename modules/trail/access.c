@@ -156,9 +156,8 @@ mailbox_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
                      mt_trail_hash(trail, mt_event_text(event, MT_F_ACCOUNT)));
 }
 
-/* One connection to one smtpd process. */
-static guint64
-smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+guint64
+mt_access_smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
   guint64 key = mt_hash_mix(mt_trail_hash(trail, line->host), mt_trail_hash(trail, line->program));
@@ -173,7 +172,7 @@ login_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   if (mt_event_word(event, MT_F_SERVICE) == MT_WORD_SMTP && !mt_event_has(event, MT_F_SESSION)
       && mt_event_has(event, MT_F_CLIENT_IP) && line->pid >= 0)
-    return smtp_key(trail, line, event);
+    return mt_access_smtp_key(trail, line, event);
   return mailbox_key(trail, line, event);
 }
 
@@ -182,7 +181,7 @@ static guint64
 connection_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   return mt_event_has(event, MT_F_SESSION) ? mailbox_key(trail, line, event)
-                                           : smtp_key(trail, line, event);
+                                           : mt_access_smtp_key(trail, line, event);
 }
 
 static gboolean
@@ -254,7 +253,7 @@ find_in_memory(const MtTrail *trail, guint64 key, MtTime at)
 {
   MtAccess *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_access, key); link; link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_access, key)
     {
       MtAccess *access = MT_OF_LINK(MtAccess, by_key, link);
 
@@ -418,6 +417,35 @@ mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event)
   touch_access(trail, access);
 }
 
+/* The first end of this connection that was read before its beginning: the process has had
+ * others since, maybe of the same client. */
+static MtPending *
+find_early_end(MtTrail *trail, guint64 key, MtTime at)
+{
+  MtPending *best = NULL;
+
+  for (MtPending *pending = mt_pending_next(trail, MT_PENDING_LOGOUT, key, NULL); pending;
+       pending = mt_pending_next(trail, MT_PENDING_LOGOUT, key, pending))
+    if (pending->at + MT_TRAIL_GRACE_US >= at && pending->at <= at + SMTP_SESSION_US
+        && (!best || pending->at < best->at))
+      best = pending;
+  return best;
+}
+
+static void
+take_early_end(MtTrail *trail, MtAccess *access, guint64 key)
+{
+  MtPending *pending = find_early_end(trail, key, access->at);
+  MtEvent event;
+  MtLine line;
+
+  if (!pending)
+    return;
+  mt_pending_read(pending, &event, &line);
+  end_access(trail, access, &line, &event);
+  mt_pending_remove(trail, pending);
+}
+
 /* smtpd tells of the end of a connection after all that happened in it: what comes later is
  * another one, be it in the same second. */
 static gboolean
@@ -432,7 +460,7 @@ void
 mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
   MtSpan account = mt_event_text(event, MT_F_AUTH_USER);
-  guint64 key = smtp_key(trail, line, event);
+  guint64 key = mt_access_smtp_key(trail, line, event);
   MtAccess *access = find_access(trail, key, line->time);
 
   if (access && goes_on(access, line->time)
@@ -442,6 +470,7 @@ mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *eve
       return;
     }
   access = new_access(trail, key, line, event, account, MT_WORD_SMTP);
+  take_early_end(trail, access, key);
   tell_login(trail, access, fact);
 }
 
@@ -458,13 +487,37 @@ mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEvent *event
   return TRUE;
 }
 
+/* Postfix counts the commands of a session: "ehlo=1 auth=1 mail=0/1 quit=1".  TRUE: one of
+ * these, which stands behind others, was successful. */
+static gboolean
+has_done(MtSpan counts, MtSpan command)
+{
+  const gchar *at = mt_span_find(counts, command);
+
+  return at && at + command.len < counts.at + counts.len && at[command.len] >= '1'
+         && at[command.len] <= '9';
+}
+
+/* A session that logged in and handed in mail has an accept line: it is still to come. */
+static gboolean
+has_login_to_come(const MtEvent *event)
+{
+  MtSpan counts = mt_event_text(event, MT_F_REASON);
+
+  return has_done(counts, MT_SPAN(" auth=")) && has_done(counts, MT_SPAN(" mail="))
+         && has_done(counts, MT_SPAN(" rcpt="));
+}
+
 void
 mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  MtAccess *access = find_in_memory(trail, connection_key(trail, line, event), line->time);
+  guint64 key = connection_key(trail, line, event);
+  MtAccess *access = find_in_memory(trail, key, line->time);
 
   if (access && access->service == MT_WORD_SMTP && access->ended_at == MT_NO_TIME)
     end_access(trail, access, line, event);
+  else if (!access && has_login_to_come(event))
+    mt_pending_add(trail, MT_PENDING_LOGOUT, key, line, event);
 }
 
 /* ---- failed logins --------------------------------------------------------------- */
@@ -475,6 +528,13 @@ attempt_hash(const MtTrail *trail, const MtIp *ip, MtSpan account)
   guint64 hash = mt_trail_hash(trail, account);
 
   return ip ? mt_hash_mix(hash, mt_hash(&trail->key, ip->b, 16)) : hash;
+}
+
+static guint64
+attempt_of(const MtTrail *trail, const MtEvent *event)
+{
+  return attempt_hash(trail, mt_event_ip(event, MT_F_CLIENT_IP),
+                      mt_event_text(event, MT_F_ACCOUNT));
 }
 
 static guint32
@@ -492,8 +552,7 @@ find_by_session(const MtTrail *trail, MtSpan session)
 {
   if (!session.len)
     return NULL;
-  for (MtLink *link = mt_table_first(&trail->by_session, mt_trail_hash(trail, session)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_session, mt_trail_hash(trail, session))
     {
       MtFailure *failure = MT_OF_LINK(MtFailure, by_session, link);
 
@@ -512,8 +571,7 @@ find_by_attempt(const MtTrail *trail, const MtEvent *event, MtTime at)
   guint32 source = source_of(event);
   MtFailure *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_attempt, attempt_hash(trail, ip, account)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_attempt, attempt_hash(trail, ip, account))
     {
       MtFailure *failure = MT_OF_LINK(MtFailure, by_attempt, link);
 
@@ -575,6 +633,36 @@ find_by_neighbour(const MtTrail *trail, const MtLine *line, const MtEvent *event
         && mt_span_equal(failure_text(failure, failure->host), line->host))
       return failure;
   return NULL;
+}
+
+/* The authentication service says "unknown user" of a recipient that LMTP asks about, too: of
+ * nobody's session, for a client that is this host or none.  A login has a line of the server
+ * that talked to its client. */
+static gboolean
+may_be_look_up(const MtTrail *trail, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  return source_of(event) == FROM_AUTH && !mt_event_has(event, MT_F_SESSION)
+         && MT_SPAN_IS(reason, "unknown-user") && (!ip || mt_trail_is_ours(trail, ip));
+}
+
+/* It was a login: what the authentication service said of it counts. */
+static gboolean
+take_look_up(MtTrail *trail, guint64 key, MtTime at, MtEvent *event)
+{
+  MtPending *pending = mt_pending_next(trail, MT_PENDING_LOOK_UP, key, NULL);
+  MtLine line;
+
+  for (; pending; pending = mt_pending_next(trail, MT_PENDING_LOOK_UP, key, pending))
+    if (ABS(pending->at - at) <= ATTEMPT_US)
+      {
+        mt_pending_read(pending, event, &line);
+        mt_pending_remove(trail, pending);
+        return TRUE;
+      }
+  return FALSE;
 }
 
 static MtFailure *
@@ -696,10 +784,16 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
 {
   MtFailure *failure = find_by_session(trail, mt_event_text(event, MT_F_SESSION));
   gboolean has_account, new_ip;
+  MtEvent looked_up;
   gint64 count;
 
   if (!failure)
     failure = find_by_attempt(trail, event, line->time);
+  if (!failure && may_be_look_up(trail, event))
+    {
+      mt_pending_add(trail, MT_PENDING_LOOK_UP, attempt_of(trail, event), line, event);
+      return;
+    }
   if (!failure)
     failure = find_by_neighbour(trail, line, event);
   if (!failure)
@@ -708,6 +802,9 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
   has_account = failure->account != 0;
   new_ip = fold_address(failure, event);
   fold_failure(failure, event);
+  if (source_of(event) != FROM_AUTH
+      && take_look_up(trail, attempt_of(trail, event), line->time, &looked_up))
+    fold_failure(failure, &looked_up);
   count = count_attempts(failure, event);
   add_up(trail, failure, new_ip ? failure->attempts : count,
          has_account ? count : failure->attempts);

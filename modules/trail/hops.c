@@ -157,8 +157,7 @@ find_parent(const MtTrail *trail, const MtMessage *child, MtSpan queue_id)
 {
   MtMessage *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
 
@@ -235,8 +234,7 @@ find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue
 {
   MtMessage *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
       gboolean here = mt_span_equal(text(message, message->host), text(parent, parent->host));
@@ -331,11 +329,11 @@ mt_hops_created(MtTrail *trail, MtMessage *message)
 void
 mt_hops_identified(MtTrail *trail, MtMessage *message)
 {
-  for (MtLink *link = mt_table_next(&message->by_message_id); link; link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_message_id, message->by_message_id.hash)
     {
       MtMessage *other = MT_OF_LINK(MtMessage, by_message_id, link);
 
-      if (!same_message_id(message, other))
+      if (other == message || !same_message_id(message, other))
         continue;
       for (guint i = 0; i < other->n_deliveries; i++)
         {

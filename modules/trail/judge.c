@@ -31,6 +31,9 @@ mt_judge_state(const MtMessage *message)
     return MT_STATE_DONE;
   if (message->flags & MT_MESSAGE_REFUSED && !(message->flags & MT_MESSAGE_ACTIVE))
     return MT_STATE_REJECTED;
+  if (message->flags & MT_MESSAGE_LEFT
+      && !(message->flags & (MT_MESSAGE_CLEANED | MT_MESSAGE_ACTIVE)))
+    return MT_STATE_REJECTED;
   return message->flags & MT_MESSAGE_ON_HOLD ? MT_STATE_HELD : MT_STATE_QUEUED;
 }
 

@@ -171,8 +171,7 @@ find_delivery(const MtTrail *trail, const MtEvent *event, MtMessage **message,
 
   if (!message_id.len)
     return 0;
-  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
     {
       MtMessage *candidate = MT_OF_LINK(MtMessage, by_message_id, link);
 

@@ -291,8 +291,7 @@ find_waiting(const MtTrail *trail, MtSpan host, MtSpan queue_id)
 {
   MtMessage *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
 
@@ -455,7 +454,7 @@ find_in_memory(const MtTrail *trail, guint64 hash, MtSpan host, MtSpan instance,
   gint64 best_distance = 0;
   gboolean best_same = FALSE;
 
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, hash); link; link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_queue_id, hash)
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
       gboolean same = mt_span_equal(mt_message_text(message, message->instance), instance);
@@ -760,6 +759,104 @@ take_envelope(MtTrail *trail, MtMessage *message, const MtEvent *event)
   learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
+/* ---- sessions that end before their message does -------------------------------- */
+
+/* Postfix names a message when its first recipient is accepted; of most of what comes later
+ * in the session, the process and the client are all that is known. */
+static gboolean
+is_being_taken_in(const MtLine *line, const MtEvent *event)
+{
+  return line->pid >= 0 && mt_event_has(event, MT_F_CLIENT_IP)
+         && !mt_event_has(event, MT_F_SESSION) && !mt_event_has(event, MT_F_SENDER)
+         && !mt_event_has(event, MT_F_SIZE) && !mt_event_has(event, MT_F_NRCPT)
+         && !mt_event_has(event, MT_F_MESSAGE_ID);
+}
+
+static void
+begin_transaction(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtLine begun = { .time = line->time, .host = line->host, .pid = -1 };
+  MtEvent waiting = { 0 };
+
+  if (!is_being_taken_in(line, event) || message->flags & MT_MESSAGE_ACTIVE)
+    return;
+  message->transaction = mt_access_smtp_key(trail, line, event);
+  mt_event_set_text(&waiting, MT_F_QUEUE_ID, mt_message_text(message, message->queue_id));
+  mt_event_set_number(&waiting, MT_F_UID, message->id);
+  mt_pending_add(trail, MT_PENDING_TRANSACTION, message->transaction, &begun, &waiting);
+}
+
+/* The queue manager has it. */
+static void
+end_transaction(MtTrail *trail, MtMessage *message)
+{
+  MtPending *next, *pending;
+
+  if (!message->transaction)
+    return;
+  pending = mt_pending_next(trail, MT_PENDING_TRANSACTION, message->transaction, NULL);
+  for (; pending; pending = next)
+    {
+      MtEvent waiting;
+      MtLine begun;
+
+      next = mt_pending_next(trail, MT_PENDING_TRANSACTION, message->transaction, pending);
+      mt_pending_read(pending, &waiting, &begun);
+      if (mt_event_number(&waiting, MT_F_UID, 0) == message->id)
+        mt_pending_remove(trail, pending);
+    }
+  message->transaction = 0;
+}
+
+/* The client went in the middle of the content.  At its end, it may have been taken. */
+static gboolean
+breaks_content_off(const MtEvent *event)
+{
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  return MT_SPAN_STARTS(reason, "lost connection after DATA")
+         || MT_SPAN_STARTS(reason, "lost connection after BDAT")
+         || MT_SPAN_STARTS(reason, "timeout after DATA")
+         || MT_SPAN_STARTS(reason, "timeout after BDAT");
+}
+
+static void
+leave(MtTrail *trail, MtPending *pending, guint32 flag)
+{
+  MtMessage *message;
+  MtEvent waiting;
+  MtLine begun;
+
+  mt_pending_read(pending, &waiting, &begun);
+  message = mt_message_with_id(trail, begun.host, mt_event_text(&waiting, MT_F_QUEUE_ID),
+                               mt_event_number(&waiting, MT_F_UID, 0));
+  if (message)
+    {
+      message->flags |= flag;
+      message->transaction = 0;
+      mt_message_touch(trail, message);
+    }
+  mt_pending_remove(trail, pending);
+}
+
+void
+mt_messages_push_end(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  guint64 key = mt_access_smtp_key(trail, line, event);
+  MtPending *next, *pending = mt_pending_next(trail, MT_PENDING_TRANSACTION, key, NULL);
+
+  if (pending && breaks_content_off(event)) /* the youngest is the one that comes in */
+    leave(trail, pending, MT_MESSAGE_REFUSED);
+  if (event->kind != MT_EVENT_DISCONNECT)
+    return;
+  for (pending = mt_pending_next(trail, MT_PENDING_TRANSACTION, key, NULL); pending; pending = next)
+    {
+      next = mt_pending_next(trail, MT_PENDING_TRANSACTION, key, pending);
+      if (pending->at <= line->time + MT_TRAIL_GRACE_US)
+        leave(trail, pending, MT_MESSAGE_LEFT);
+    }
+}
+
 static void
 fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
@@ -782,6 +879,7 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     tell_sent(trail, message, line->time, FALSE);
   mt_verdict_enveloped(trail, message);
   mt_hops_root_changed(trail, message);
+  begin_transaction(trail, line, message, event);
 }
 
 static void
@@ -805,6 +903,7 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   gboolean first = !(message->flags & MT_MESSAGE_ACTIVE);
 
   message->flags |= MT_MESSAGE_ACTIVE;
+  end_transaction(trail, message);
   message->instance = put(message, instance_of(line));
   take_envelope(trail, message, event);
   tell_sent(trail, message, line->time, FALSE);
@@ -1051,8 +1150,7 @@ find_bounced(const MtTrail *trail, MtSpan message_id, const MtMessage *child, Mt
 {
   MtMessage *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_message_id, link);
 
@@ -1173,6 +1271,18 @@ fold_notice(MtTrail *trail, MtMessage *message, const MtEvent *event)
     message->flags |= MT_MESSAGE_REFUSED;
 }
 
+/* Larger than message_size_limit: smtpd and cleanup(8) say so while it comes in. */
+static void
+fold_limit(MtMessage *message, const MtEvent *event)
+{
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  if (MT_SPAN_IS(reason, "queue file size limit exceeded")
+      || (MT_SPAN_STARTS(reason, "BDAT request from ")
+          && MT_SPAN_ENDS(reason, " exceeds message size limit")))
+    message->flags |= MT_MESSAGE_REFUSED;
+}
+
 static void
 fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
@@ -1214,6 +1324,9 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
       return;
     case MT_EVENT_NOTICE:
       fold_notice(trail, message, event);
+      return;
+    case MT_EVENT_LIMIT:
+      fold_limit(message, event);
       return;
     default:
       return;

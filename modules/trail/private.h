@@ -59,6 +59,7 @@ struct MtMessage
   MtDelivery *deliveries;
   guint n_deliveries, size_deliveries;
   gint64 id, parent_id, root_id;
+  guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
   MtTime first_at, last_at, dequeued_at, root_at, hold_at;
   MtIp client_ip;
   gint64 size, nrcpt;
@@ -242,6 +243,9 @@ void mt_messages_push(MtTrail *trail, const MtLine *line, const MtEvent *event);
  * Message-ID names.  That never makes them one mail. */
 void mt_messages_push_notification(MtTrail *trail, const MtLine *line, const MtEvent *event);
 
+/* mt_messages_push_end: an SMTP session is over, or in trouble; the line names no message. */
+void mt_messages_push_end(MtTrail *trail, const MtLine *line, const MtEvent *event);
+
 /* mt_message_touch: the record changes: it will be flushed. */
 void mt_message_touch(MtTrail *trail, MtMessage *message);
 void mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery);
@@ -365,6 +369,9 @@ void mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent
  * for servers that say so on a line of its own.  The texts are the record's. */
 gboolean mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEvent *event,
                                  MtSpan *account, MtSpan *method);
+
+/* mt_access_smtp_key: one client's connection to one smtpd process. */
+guint64 mt_access_smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event);
 
 /* mt_access_push_client: the name and version that an IMAP client gives of itself. */
 void mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event);

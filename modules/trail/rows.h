@@ -118,6 +118,7 @@ enum
   MT_MESSAGE_HAS_CHILDREN = 1 << 10,
   MT_MESSAGE_DISCARDED = 1 << 12, /* silently dropped before it was queued */
   MT_MESSAGE_SENT_TOLD = 1 << 13, /* the watch knows for how many recipients it is */
+  MT_MESSAGE_LEFT = 1 << 14, /* its client has gone: what has no content by then never has */
 };
 
 typedef struct
@@ -376,6 +377,8 @@ typedef enum
   MT_PENDING_NAMED,      /* a message that its delivery calls by a part of its name */
   MT_PENDING_ENVELOPE,   /* a message that its delivery names by its envelope alone */
   MT_PENDING_VERDICT,    /* a filter judged a message that is not known yet */
+  MT_PENDING_TRANSACTION, /* a message that an SMTP server is still taking in */
+  MT_PENDING_LOOK_UP,    /* an account that is unknown: a login, or a recipient of LMTP's */
 } MtPendingKind;
 
 typedef struct

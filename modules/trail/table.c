@@ -34,7 +34,8 @@ grow(MtTable *table)
       {
         next = link->next;
         link->next = NULL;
-        *tails[link->hash & mask] = link;
+        link->at = tails[link->hash & mask];
+        *link->at = link;
         tails[link->hash & mask] = &link->next;
       }
   g_free(tails);
@@ -49,18 +50,19 @@ mt_table_add(MtTable *table, MtLink *link, guint64 hash)
   if (table->count > table->mask)
     grow(table);
   link->hash = hash;
-  link->next = table->buckets[hash & table->mask];
-  table->buckets[hash & table->mask] = link;
+  link->at = &table->buckets[hash & table->mask];
+  link->next = *link->at;
+  if (link->next)
+    link->next->at = &link->next;
+  *link->at = link;
   table->count++;
 }
 
 void
 mt_table_remove(MtTable *table, MtLink *link)
 {
-  MtLink **at = &table->buckets[link->hash & table->mask];
-
-  while (*at != link)
-    at = &(*at)->next;
-  *at = link->next;
+  *link->at = link->next;
+  if (link->next)
+    link->next->at = link->at;
   table->count--;
 }

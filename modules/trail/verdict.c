@@ -170,8 +170,7 @@ find_only(const MtTrail *trail, MtSpan message_id, MtTime at, guint *n)
   MtMessage *only = NULL;
 
   *n = 0;
-  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_message_id, link), *root;
 
