@@ -8,6 +8,10 @@
 /* Kept in memory for what is still to come; beyond, the disk finds them. */
 #define MAX_ACCESSES 50000
 #define MAX_FAILURES 20000
+#define MAX_ACCESS_BYTES (64 * 1024 * 1024)
+
+/* What clients say of themselves again and again is not kept for ever. */
+#define MAX_ARENA_BYTES 8192
 
 /* Daemons tell of one attempt within this time. */
 #define ATTEMPT_US (5 * MT_SECOND_US)
@@ -59,6 +63,7 @@ drop_access(MtTrail *trail, MtAccess *access)
 {
   mt_table_remove(&trail->by_access, &access->by_key);
   MT_LRU_REMOVE(&trail->accesses, access);
+  trail->access_bytes -= access->bytes;
   free_access(access);
 }
 
@@ -69,6 +74,7 @@ drop_failure(MtTrail *trail, MtFailure *failure)
     mt_table_remove(&trail->by_session, &failure->by_session);
   mt_table_remove(&trail->by_attempt, &failure->by_attempt);
   MT_LRU_REMOVE(&trail->failures, failure);
+  trail->access_bytes -= failure->bytes;
   free_failure(failure);
 }
 
@@ -96,6 +102,31 @@ mt_access_init(MtTrail *trail)
   trail->dirty_failures = g_ptr_array_new();
 }
 
+static void
+weigh(MtTrail *trail, gsize *bytes, const MtArena *arena)
+{
+  trail->access_bytes += arena->size - *bytes;
+  *bytes = arena->size;
+}
+
+/* What is on disk leaves, the oldest first; of the failed logins of long ago, too. */
+static void
+trim(MtTrail *trail)
+{
+  while (trail->accesses.count > MAX_ACCESSES
+         || (trail->access_bytes > MAX_ACCESS_BYTES && trail->accesses.count > 1))
+    {
+      drop_access(trail, trail->accesses.oldest);
+      trail->counters.evicted++;
+    }
+  while (trail->failures.count > MAX_FAILURES
+         || (trail->access_bytes > MAX_ACCESS_BYTES && trail->failures.count > 1))
+    {
+      drop_failure(trail, trail->failures.oldest);
+      trail->counters.evicted++;
+    }
+}
+
 void
 mt_access_committed(MtTrail *trail)
 {
@@ -105,6 +136,7 @@ mt_access_committed(MtTrail *trail)
 
       access->dirty = FALSE;
       access->stored_day = access->day;
+      weigh(trail, &access->bytes, &access->arena);
     }
   for (guint i = 0; i < trail->dirty_failures->len; i++)
     {
@@ -112,13 +144,11 @@ mt_access_committed(MtTrail *trail)
 
       failure->dirty = FALSE;
       failure->stored_day = failure->day;
+      weigh(trail, &failure->bytes, &failure->arena);
     }
   g_ptr_array_set_size(trail->dirty_accesses, 0);
   g_ptr_array_set_size(trail->dirty_failures, 0);
-  while (trail->accesses.count > MAX_ACCESSES)
-    drop_access(trail, trail->accesses.oldest);
-  while (trail->failures.count > MAX_FAILURES)
-    drop_failure(trail, trail->failures.oldest);
+  trim(trail);
 }
 
 static void
@@ -411,7 +441,7 @@ mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event)
   if (!mt_event_has(event, MT_F_SESSION))
     return;
   access = find_access(trail, mailbox_key(trail, line, event), line->time + MT_HOUR_US);
-  if (!access)
+  if (!access || access->arena.used > MAX_ARENA_BYTES)
     return;
   access->client = mt_arena_put(&access->arena, mt_event_text(event, MT_F_CLIENT));
   touch_access(trail, access);
@@ -846,6 +876,8 @@ load_failure(gpointer sink, const MtFailureRow *row)
   mt_table_add(&trail->by_attempt, &failure->by_attempt,
                attempt_hash(trail, failure->has_ip ? &failure->ip : NULL, row->account));
   MT_LRU_ADD(&trail->failures, failure);
+  if (trail->failures.count > MAX_FAILURES)
+    drop_failure(trail, trail->failures.oldest);
 }
 
 void
@@ -942,6 +974,14 @@ mt_access_flush(MtTrail *trail, MtBatch *batch)
     flush_failure(trail, batch, g_ptr_array_index(trail->dirty_failures, i));
 }
 
+/* It is said of each attempt: most say the same. */
+static void
+set(MtArena *arena, MtText *field, MtSpan text)
+{
+  if (!mt_span_equal(mt_arena_get(arena, *field), text))
+    *field = mt_arena_put(arena, text);
+}
+
 void
 mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *place)
 {
@@ -950,8 +990,8 @@ mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *plac
       MtAccess *access = fact->record;
 
       memcpy(access->country, place->country, sizeof access->country);
-      access->country_name = mt_arena_put(&access->arena, place->country_name);
-      access->city = mt_arena_put(&access->arena, place->city);
+      set(&access->arena, &access->country_name, place->country_name);
+      set(&access->arena, &access->city, place->city);
       access->asn = place->asn;
     }
   else if (fact->kind == MT_FACT_FAILURE)
@@ -959,8 +999,8 @@ mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *plac
       MtFailure *failure = fact->record;
 
       memcpy(failure->country, place->country, sizeof failure->country);
-      failure->country_name = mt_arena_put(&failure->arena, place->country_name);
-      failure->city = mt_arena_put(&failure->arena, place->city);
+      set(&failure->arena, &failure->country_name, place->country_name);
+      set(&failure->arena, &failure->city, place->city);
       failure->asn = place->asn;
     }
   (void) trail;

@@ -163,7 +163,7 @@ is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event
 /* Returns: how many messages with this Message-ID there were; the joined delivery's
  * message in @message. */
 static guint
-find_delivery(const MtTrail *trail, const MtEvent *event, MtMessage **message,
+find_delivery(MtTrail *trail, const MtEvent *event, MtMessage **message,
               MtDelivery **delivery)
 {
   MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
@@ -178,6 +178,8 @@ find_delivery(const MtTrail *trail, const MtEvent *event, MtMessage **message,
       if (!mt_span_equal(text(candidate, candidate->message_id), message_id))
         continue;
       seen++;
+      if (candidate->n_away)
+        mt_message_recall(trail, candidate, mt_event_text(event, MT_F_ACCOUNT));
       for (guint i = 0; i < candidate->n_deliveries; i++)
         if (is_it(candidate, &candidate->deliveries[i], event))
           {

@@ -157,6 +157,8 @@ typedef struct
   MtParentKind parent_kind;
   MtState state;
   guint32 flags;
+  /* On the way back: deliveries that do not come with it, and those of them not at their end. */
+  guint n_away, n_away_waiting;
 } MtMessageRow;
 
 #define MT_NO_DAY G_MININT32

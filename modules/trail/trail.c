@@ -493,6 +493,12 @@ no_pendings(gpointer self, MtPendingFound found, gpointer sink)
 {
 }
 
+static void
+no_deliveries(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient,
+              MtDeliveryFound found, gpointer sink)
+{
+}
+
 const MtTrailBacking mt_trail_backing_null
   = { NULL, no_messages, no_messages_by_id, no_children, no_access, no_accesses, no_failures,
-      no_pendings };
+      no_pendings, no_deliveries };
