@@ -96,6 +96,7 @@ void
 mt_access_init(MtTrail *trail)
 {
   mt_table_init(&trail->by_access);
+  trail->any_access_gone = FALSE;
   mt_table_init(&trail->by_session);
   mt_table_init(&trail->by_attempt);
   trail->dirty_accesses = g_ptr_array_new();
@@ -117,6 +118,7 @@ trim(MtTrail *trail)
          || (trail->access_bytes > MAX_ACCESS_BYTES && trail->accesses.count > 1))
     {
       drop_access(trail, trail->accesses.oldest);
+      trail->any_access_gone = TRUE;
       trail->counters.evicted++;
     }
   while (trail->failures.count > MAX_FAILURES
@@ -258,6 +260,7 @@ load_access(gpointer sink, const MtAccessRow *row)
   access->city = mt_arena_put(arena, row->city);
   mt_table_add(&trail->by_access, &access->by_key, row->key);
   MT_LRU_ADD(&trail->accesses, access);
+  weigh(trail, &access->bytes, arena);
   trail->counters.late++;
 }
 
@@ -300,7 +303,7 @@ find_access(MtTrail *trail, guint64 key, MtTime at)
 {
   MtAccess *access = find_in_memory(trail, key, at);
 
-  if (access || (trail->start.horizon == MT_NO_TIME && trail->accesses.count < MAX_ACCESSES))
+  if (access || (trail->start.horizon == MT_NO_TIME && !trail->any_access_gone))
     return access;
   trail->backing->access_by_key(trail->backing->self, key, load_access, trail);
   return find_in_memory(trail, key, at);
@@ -876,6 +879,7 @@ load_failure(gpointer sink, const MtFailureRow *row)
   mt_table_add(&trail->by_attempt, &failure->by_attempt,
                attempt_hash(trail, failure->has_ip ? &failure->ip : NULL, row->account));
   MT_LRU_ADD(&trail->failures, failure);
+  weigh(trail, &failure->bytes, arena);
   if (trail->failures.count > MAX_FAILURES)
     drop_failure(trail, trail->failures.oldest);
 }

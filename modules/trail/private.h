@@ -215,7 +215,7 @@ struct MtTrail
   MtTrailCounters counters;
   MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending, by_sum;
   gsize message_bytes, access_bytes, pending_bytes;
-  gboolean any_gone; /* a message has left memory */
+  gboolean any_gone, any_access_gone; /* a message, a login has left memory */
   MT_LRU(MtMessage) messages;
   MT_LRU(MtAccess) accesses;
   MT_LRU(MtFailure) failures;
