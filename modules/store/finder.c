@@ -308,8 +308,8 @@ messages_by_parent(gpointer self, gint64 parent_id, MtMessageFound found, gpoint
 
 /* Returns: how many there were. */
 static guint
-give_deliveries(MtStore *store, MtSegment *segment, MtStmt which, gint64 message_id,
-                MtTime mail_at, MtSpan recipient, MtDeliveryFound found, gpointer sink)
+give_deliveries(MtStore *store, MtSegment *segment, MtStmt which, gint64 message_id, MtTime mail_at,
+                MtSpan recipient, MtDeliveryFound found, gpointer sink)
 {
   sqlite3_stmt *stmt = stmt_of(store, segment, which);
   GStringChunk *texts = g_string_chunk_new(512);
@@ -523,10 +523,11 @@ pendings(gpointer self, MtPendingFound found, gpointer sink)
 MtTrailBacking
 mt_finder_backing(MtStore *store)
 {
-  MtTrailBacking backing
-    = { store,         messages_by_queue_id, messages_by_message_id, messages_by_parent,
-        access_by_key, open_accesses,        failures_since,         pendings,
-        deliveries_of };
+  MtTrailBacking backing = {
+    store,         messages_by_queue_id, messages_by_message_id, messages_by_parent,
+    access_by_key, open_accesses,        failures_since,         pendings,
+    deliveries_of
+  };
 
   return backing;
 }

@@ -163,8 +163,7 @@ is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event
 /* Returns: how many messages with this Message-ID there were; the joined delivery's
  * message in @message. */
 static guint
-find_delivery(MtTrail *trail, const MtEvent *event, MtMessage **message,
-              MtDelivery **delivery)
+find_delivery(MtTrail *trail, const MtEvent *event, MtMessage **message, MtDelivery **delivery)
 {
   MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
   guint seen = 0;

@@ -292,8 +292,8 @@ next(Walk *walk)
 
   while (message->index ? message->index[walk->at] != 0 : walk->at < message->n_deliveries)
     {
-      MtDelivery *delivery
-        = &message->deliveries[message->index ? message->index[walk->at] - 1 : walk->at];
+      MtDelivery *delivery =
+          &message->deliveries[message->index ? message->index[walk->at] - 1 : walk->at];
 
       walk->at++;
       if (message->index)
@@ -455,10 +455,9 @@ load_parent(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
 static void
 weigh(MtTrail *trail, MtMessage *message)
 {
-  gsize bytes = sizeof *message + message->arena.size
-                + message->size_deliveries * sizeof *message->deliveries
-                + message->size_index * sizeof *message->index
-                + message->size_away * sizeof *message->away;
+  gsize bytes =
+      sizeof *message + message->arena.size + message->size_deliveries * sizeof *message->deliveries
+      + message->size_index * sizeof *message->index + message->size_away * sizeof *message->away;
 
   trail->message_bytes += bytes - message->bytes;
   message->bytes = bytes;
@@ -560,17 +559,25 @@ noted(gpointer sink, const MtDeliveryRow *row)
   add_away(recall->message, recipient_hash(recall->trail, row->recipient));
 }
 
+/* A message that came from the disk itself does not know them yet. */
+static void
+note_away(MtTrail *trail, MtMessage *message)
+{
+  Recall recall = { trail, message };
+
+  if (message->n_away && !message->away)
+    trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, MT_NO_SPAN,
+                                  noted, &recall);
+}
+
 static gboolean
 may_be_away(MtTrail *trail, MtMessage *message, MtSpan recipient)
 {
-  Recall recall = { trail, message };
   guint slot;
 
   if (!message->n_away || !recipient.len)
     return FALSE;
-  if (!message->away) /* it came from the disk itself */
-    trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, MT_NO_SPAN,
-                                  noted, &recall);
+  note_away(trail, message);
   return message->away && find_away(message, MAX(recipient_hash(trail, recipient), 1), &slot);
 }
 
@@ -624,8 +631,7 @@ let_leave(MtTrail *trail, MtMessage *message)
 {
   guint gone = message->n_deliveries - MT_MESSAGE_MAX_DELIVERIES / 2;
 
-  if (message->n_away && !message->away)
-    may_be_away(trail, message, MT_SPAN("x"));
+  note_away(trail, message);
   for (guint i = 0; i < gone; i++)
     {
       const MtDelivery *delivery = &message->deliveries[i];
@@ -1063,10 +1069,9 @@ take_envelope(MtTrail *trail, MtMessage *message, const MtEvent *event)
 static gboolean
 is_being_taken_in(const MtLine *line, const MtEvent *event)
 {
-  return line->pid >= 0 && mt_event_has(event, MT_F_CLIENT_IP)
-         && !mt_event_has(event, MT_F_SESSION) && !mt_event_has(event, MT_F_SENDER)
-         && !mt_event_has(event, MT_F_SIZE) && !mt_event_has(event, MT_F_NRCPT)
-         && !mt_event_has(event, MT_F_MESSAGE_ID);
+  return line->pid >= 0 && mt_event_has(event, MT_F_CLIENT_IP) && !mt_event_has(event, MT_F_SESSION)
+         && !mt_event_has(event, MT_F_SENDER) && !mt_event_has(event, MT_F_SIZE)
+         && !mt_event_has(event, MT_F_NRCPT) && !mt_event_has(event, MT_F_MESSAGE_ID);
 }
 
 static void

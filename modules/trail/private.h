@@ -57,13 +57,13 @@ struct MtMessage
   MtMessage *parent;        /* where that is in memory */
   GPtrArray *children;      /* those in memory; NULL: none */
   MtDelivery *deliveries;
-  guint32 *index;           /* of many: places in deliveries, plus 1, by recipient */
+  guint32 *index; /* of many: places in deliveries, plus 1, by recipient */
   guint n_deliveries, size_deliveries, size_index;
   guint n_away, n_away_waiting; /* deliveries that are on disk only; those not at their end */
   guint32 *away;                /* their recipients' hashes */
   guint size_away, used_away;
-  guint32 packed;               /* bytes of text when it was packed last */
-  gsize bytes;                  /* as counted in the trail's */
+  guint32 packed; /* bytes of text when it was packed last */
+  gsize bytes;    /* as counted in the trail's */
   gint64 id, parent_id, root_id;
   guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
   MtTime first_at, last_at, dequeued_at, root_at, hold_at;

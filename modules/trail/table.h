@@ -60,10 +60,10 @@ mt_table_next(const MtLink *link)
 #define MT_TABLE_MAX_WALK 256
 
 /* MT_TABLE_EACH: @link goes through the newest records of @hash. */
-#define MT_TABLE_EACH(link, table, hash)                                             \
-  for (guint left_ = MT_TABLE_MAX_WALK; left_; left_ = 0)                            \
-    for (MtLink *link = mt_table_first(table, hash); link && left_; left_--,         \
-                link = mt_table_next(link))
+#define MT_TABLE_EACH(link, table, hash) \
+  for (guint left_ = MT_TABLE_MAX_WALK; left_; left_ = 0) \
+    for (MtLink *link = mt_table_first(table, hash); link && left_; \
+         left_--, link = mt_table_next(link))
 
 /* MT_OF_LINK: the record around a link. */
 #define MT_OF_LINK(type, member, link) \

@@ -499,6 +499,6 @@ no_deliveries(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient
 {
 }
 
-const MtTrailBacking mt_trail_backing_null
-  = { NULL, no_messages, no_messages_by_id, no_children, no_access, no_accesses, no_failures,
-      no_pendings, no_deliveries };
+const MtTrailBacking mt_trail_backing_null = { NULL,        no_messages, no_messages_by_id,
+                                               no_children, no_access,   no_accesses,
+                                               no_failures, no_pendings, no_deliveries };

@@ -169,11 +169,13 @@ static void
 first_goes_on(Host *host, guint lines)
 {
   MUST_BE(host, lines, "SELECT count(*) FROM messages");
-  say_late(host, "2026-11-20T10:05:00+00:00 mx postfix/qmgr[13]: 4000000000: "
-                 "from=<ann@example.org>, size=1000, nrcpt=1 (queue active)");
+  say_late(host,
+           "2026-11-20T10:05:00+00:00 mx postfix/qmgr[13]: 4000000000: "
+           "from=<ann@example.org>, size=1000, nrcpt=1 (queue active)");
   MUST_BE(host, lines, "SELECT count(*) FROM messages");
-  MUST_BE(host, 1, "SELECT count(*) FROM messages WHERE queue_id='4000000000'"
-                   " AND sender='ann@example.org' AND client_ip='198.51.100.0'");
+  MUST_BE(host, 1,
+          "SELECT count(*) FROM messages WHERE queue_id='4000000000'"
+          " AND sender='ann@example.org' AND client_ip='198.51.100.0'");
 }
 
 static gchar *
@@ -182,14 +184,17 @@ one_message_id(guint i)
   return stamped(i, "postfix/cleanup[12]: 4%09X: message-id=<same@example.org>", i);
 }
 
-/* ---- recipients of one message ------------------------------------------------------------------- */
+/* ---- recipients of one message
+ * ------------------------------------------------------------------- */
 
 static gchar *
 one_more_recipient(guint i)
 {
-  return stamped(i, "postfix/smtp[14]: 4A00000000: to=<r%u@example.net>, "
-                    "relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0.1/0/0.5/0.4, "
-                    "dsn=%s (x%u)", i, i % 3 ? "2.0.0, status=sent" : "4.0.0, status=deferred", i);
+  return stamped(i,
+                 "postfix/smtp[14]: 4A00000000: to=<r%u@example.net>, "
+                 "relay=mx.example.net[198.51.100.9]:25, delay=1, delays=0.1/0/0.5/0.4, "
+                 "dsn=%s (x%u)",
+                 i, i % 3 ? "2.0.0, status=sent" : "4.0.0, status=deferred", i);
 }
 
 /* What was put off is sent; what was sent stays; all follow the mail when it came in earlier. */
@@ -199,24 +204,29 @@ first_is_sent(Host *host, guint lines)
   guint put_off = (lines + 2) / 3 - 2;
 
   MUST_BE(host, lines, "SELECT count(*) FROM deliveries");
-  say_late(host, "2026-11-20T16:00:00+00:00 mx postfix/smtp[14]: 4A00000000: to=<r3@example.net>, "
-                 "relay=mx.example.net[198.51.100.9]:25, delay=9, delays=0.1/0/0.5/0.4, "
-                 "dsn=2.0.0, status=sent (250 late)");
+  say_late(host,
+           "2026-11-20T16:00:00+00:00 mx postfix/smtp[14]: 4A00000000: to=<r3@example.net>, "
+           "relay=mx.example.net[198.51.100.9]:25, delay=9, delays=0.1/0/0.5/0.4, "
+           "dsn=2.0.0, status=sent (250 late)");
   host_close(host);
   host_open(host, g_get_real_time());
-  say_late(host, "2026-11-20T16:00:00+00:00 mx postfix/smtp[14]: 4A00000000: to=<r0@example.net>, "
-                 "relay=mx.example.net[198.51.100.9]:25, delay=9, delays=0.1/0/0.5/0.4, "
-                 "dsn=2.0.0, status=sent (250 late)");
+  say_late(host,
+           "2026-11-20T16:00:00+00:00 mx postfix/smtp[14]: 4A00000000: to=<r0@example.net>, "
+           "relay=mx.example.net[198.51.100.9]:25, delay=9, delays=0.1/0/0.5/0.4, "
+           "dsn=2.0.0, status=sent (250 late)");
   MUST_BE(host, lines, "SELECT count(*) FROM deliveries");
-  MUST_BE(host, 4, "SELECT sum(attempts) FROM mail WHERE outcome='delivered' AND reply='250 late'"
-                   " AND recipient IN ('r0@example.net', 'r3@example.net')");
+  MUST_BE(host, 4,
+          "SELECT sum(attempts) FROM mail WHERE outcome='delivered' AND reply='250 late'"
+          " AND recipient IN ('r0@example.net', 'r3@example.net')");
   MUST_BE(host, put_off, "SELECT count(*) FROM mail WHERE outcome='queued'");
-  say_late(host, "2026-11-19T09:00:00+00:00 mx postfix/smtpd[11]: 4A00000000: client=unknown[192.0.2.9]");
+  say_late(host,
+           "2026-11-19T09:00:00+00:00 mx postfix/smtpd[11]: 4A00000000: client=unknown[192.0.2.9]");
   MUST_BE(host, lines, "SELECT count(*) FROM mail WHERE time='2026-11-19T09:00:00.000000Z'");
   MUST_BE(host, lines, "SELECT count(*) FROM mail");
   MUST_BE(host, 0, "SELECT count(*) FROM activity_daily WHERE day='2026-11-20' AND sent<>0");
-  say_late(host, "2026-11-20T16:00:01+00:00 mx postfix/qmgr[13]: 4A00000000: "
-                 "from=<ann@example.org>, status=expired, returned to sender");
+  say_late(host,
+           "2026-11-20T16:00:01+00:00 mx postfix/qmgr[13]: 4A00000000: "
+           "from=<ann@example.org>, status=expired, returned to sender");
   MUST_BE(host, put_off, "SELECT count(*) FROM mail WHERE outcome='failed'");
 }
 
@@ -224,16 +234,19 @@ first_is_sent(Host *host, guint lines)
 static gchar *
 one_more_hop(guint i)
 {
-  return stamped(i, "postfix/smtp[14]: 4A00000000: to=<r%u@example.net>, "
-                    "relay=127.0.0.1[127.0.0.1]:10025, delay=1, delays=0.1/0/0.5/0.4, dsn=2.0.0, "
-                    "status=sent (250 2.0.0 Ok: queued as 5B%08X)", i, i / 50);
+  return stamped(i,
+                 "postfix/smtp[14]: 4A00000000: to=<r%u@example.net>, "
+                 "relay=127.0.0.1[127.0.0.1]:10025, delay=1, delays=0.1/0/0.5/0.4, dsn=2.0.0, "
+                 "status=sent (250 2.0.0 Ok: queued as 5B%08X)",
+                 i, i / 50);
 }
 
 static void
 filter_goes_on(Host *host, guint lines)
 {
   guint early = (lines - 2 * BATCH) / 50 * 50; /* its deliveries have left memory */
-  gchar *line = stamped(early, "postfix/smtpd[15]: 5B%08X: client=localhost[127.0.0.1]", early / 50);
+  gchar *line =
+      stamped(early, "postfix/smtpd[15]: 5B%08X: client=localhost[127.0.0.1]", early / 50);
 
   MUST_BE(host, lines, "SELECT count(*) FROM mail");
   say_late(host, line);
@@ -246,62 +259,76 @@ filter_goes_on(Host *host, guint lines)
 static gchar *
 one_more_attempt(guint i)
 {
-  return stamped(i, "postfix/smtp[14]: 4A00000000: to=<bob@example.net>, relay=none, delay=%u, "
-                    "delays=0.1/0/0.5/0.4, dsn=4.4.1, status=deferred (connect: try %u)", i, i);
+  return stamped(i,
+                 "postfix/smtp[14]: 4A00000000: to=<bob@example.net>, relay=none, delay=%u, "
+                 "delays=0.1/0/0.5/0.4, dsn=4.4.1, status=deferred (connect: try %u)",
+                 i, i);
 }
 
 static void
 last_counts(Host *host, guint lines)
 {
-  gchar *sql = g_strdup_printf("SELECT attempts FROM mail WHERE reply='connect: try %u'", lines - 1);
+  gchar *sql =
+      g_strdup_printf("SELECT attempts FROM mail WHERE reply='connect: try %u'", lines - 1);
 
   MUST_BE(host, lines, sql);
   g_free(sql);
 }
 
-/* ---- logins ---------------------------------------------------------------------------------------- */
+/* ---- logins
+ * ---------------------------------------------------------------------------------------- */
 
 static gchar *
 unique_login(guint i)
 {
-  return stamped(i, "dovecot: imap-login: Login: user=<u%u@example.com>, method=PLAIN, "
-                    "rip=198.51.100.7, lip=192.0.2.1, mpid=1, TLS, session=<S%010u>", i, i);
+  return stamped(i,
+                 "dovecot: imap-login: Login: user=<u%u@example.com>, method=PLAIN, "
+                 "rip=198.51.100.7, lip=192.0.2.1, mpid=1, TLS, session=<S%010u>",
+                 i, i);
 }
 
 static void
 first_logs_out(Host *host, guint lines)
 {
   MUST_BE(host, lines, "SELECT count(*) FROM accesses");
-  say_late(host, "2026-11-20T16:00:00+00:00 mx dovecot: imap(u0@example.com)<1><S0000000000>: "
-                 "Disconnected: Logged out in=11 out=22");
+  say_late(host,
+           "2026-11-20T16:00:00+00:00 mx dovecot: imap(u0@example.com)<1><S0000000000>: "
+           "Disconnected: Logged out in=11 out=22");
   MUST_BE(host, lines, "SELECT count(*) FROM accesses");
-  MUST_BE(host, 1, "SELECT count(*) FROM accesses WHERE account='u0@example.com'"
-                   " AND logout_time='2026-11-20T16:00:00.000000Z'");
+  MUST_BE(host, 1,
+          "SELECT count(*) FROM accesses WHERE account='u0@example.com'"
+          " AND logout_time='2026-11-20T16:00:00.000000Z'");
 }
 
 static gchar *
 unique_failure(guint i)
 {
-  return stamped(i, "dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
-                    "user=<u%u@example.com>, method=PLAIN, rip=198.51.%u.%u, lip=192.0.2.1, "
-                    "session=<F%010u>", i, i / 250 % 250, i % 250, i);
+  return stamped(i,
+                 "dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): "
+                 "user=<u%u@example.com>, method=PLAIN, rip=198.51.%u.%u, lip=192.0.2.1, "
+                 "session=<F%010u>",
+                 i, i / 250 % 250, i % 250, i);
 }
 
 /* One address tries one account for ever, over SMTP: no session tells the attempts apart. */
 static gchar *
 same_failure(guint i)
 {
-  return stamped(i, "postfix/smtpd[11]: warning: unknown[198.51.100.7]: SASL LOGIN authentication "
-                    "failed: UGFzc3dvcmQ6, sasl_username=bob@example.com");
+  return stamped(i,
+                 "postfix/smtpd[11]: warning: unknown[198.51.100.7]: SASL LOGIN authentication "
+                 "failed: UGFzc3dvcmQ6, sasl_username=bob@example.com");
 }
 
-/* ---- what waits, and what is summed up ---------------------------------------------------------------- */
+/* ---- what waits, and what is summed up
+ * ---------------------------------------------------------------- */
 
 static gchar *
 stored_of_nothing(guint i)
 {
-  return stamped(i, "dovecot: lmtp(bob@example.com)<21><W%010u>: sieve: msgid=<%u@example.org>: "
-                    "stored mail into mailbox 'Lists'", i, i);
+  return stamped(i,
+                 "dovecot: lmtp(bob@example.com)<21><W%010u>: sieve: msgid=<%u@example.org>: "
+                 "stored mail into mailbox 'Lists'",
+                 i, i);
 }
 
 static gchar *
