@@ -136,8 +136,28 @@ read_delivery(sqlite3_stmt *stmt, GStringChunk *texts, MtDeliveryRow *row)
   row->filter_rule = keep(texts, column(stmt, &at));
 }
 
+/* Of many deliveries only how many they are is told. */
 static void
-give_message(MtStore *store, MtSegment *segment, const MtMessageRow *row, MtMessageFound found,
+count_deliveries(MtStore *store, MtSegment *segment, MtMessageRow *row)
+{
+  sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_COUNT_DELIVERIES);
+
+  if (!stmt)
+    return;
+  sqlite3_bind_int64(stmt, 1, row->id);
+  sqlite3_bind_int(stmt, 2, MT_DELIVERY_REFUSED);
+  sqlite3_bind_int(stmt, 3, MT_WORD_NONE);
+  sqlite3_bind_int(stmt, 4, MT_WORD_DEFERRED);
+  if (mt_store_next_row(store, stmt))
+    {
+      row->n_away = sqlite3_column_int64(stmt, 0);
+      row->n_away_waiting = sqlite3_column_int64(stmt, 1);
+    }
+  sqlite3_reset(stmt);
+}
+
+static void
+give_message(MtStore *store, MtSegment *segment, MtMessageRow *row, MtMessageFound found,
              gpointer sink)
 {
   sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_DELIVERIES);
@@ -147,6 +167,7 @@ give_message(MtStore *store, MtSegment *segment, const MtMessageRow *row, MtMess
   if (stmt)
     {
       sqlite3_bind_int64(stmt, 1, row->id);
+      sqlite3_bind_int(stmt, 2, MT_BACKING_MAX_DELIVERIES + 1);
       while (mt_store_next_row(store, stmt))
         {
           MtDeliveryRow delivery;
@@ -157,6 +178,11 @@ give_message(MtStore *store, MtSegment *segment, const MtMessageRow *row, MtMess
           g_array_append_val(deliveries, delivery);
         }
       sqlite3_reset(stmt);
+    }
+  if (deliveries->len > MT_BACKING_MAX_DELIVERIES)
+    {
+      g_array_set_size(deliveries, 0);
+      count_deliveries(store, segment, row);
     }
   found(sink, row, (const MtDeliveryRow *) (gpointer) deliveries->data, deliveries->len);
   g_array_free(deliveries, TRUE);
@@ -278,6 +304,58 @@ messages_by_parent(gpointer self, gint64 parent_id, MtMessageFound found, gpoint
       collect(store, segment, stmt, MT_NO_SPAN, all, kept);
     }
   give_all(store, all, kept, found, sink);
+}
+
+/* Returns: how many there were. */
+static guint
+give_deliveries(MtStore *store, MtSegment *segment, MtStmt which, gint64 message_id, MtTime mail_at,
+                MtSpan recipient, MtDeliveryFound found, gpointer sink)
+{
+  sqlite3_stmt *stmt = stmt_of(store, segment, which);
+  GStringChunk *texts = g_string_chunk_new(512);
+  guint given = 0;
+
+  if (stmt)
+    {
+      sqlite3_bind_int64(stmt, 1, message_id);
+      if (which == MT_STMT_GET_DELIVERIES)
+        sqlite3_bind_int64(stmt, 2, -1); /* no limit */
+      else
+        mt_sql_bind(stmt, 2, recipient);
+      if (which == MT_STMT_GET_DELIVERIES_TO)
+        sqlite3_bind_int64(stmt, 3, mail_at);
+      for (; mt_store_next_row(store, stmt); given++)
+        {
+          MtDeliveryRow row;
+
+          read_delivery(stmt, texts, &row);
+          row.message_id = message_id;
+          row.day = row.stored_day = mt_time_day(mail_at);
+          found(sink, &row);
+          g_string_chunk_clear(texts);
+        }
+      sqlite3_reset(stmt);
+    }
+  g_string_chunk_free(texts);
+  return given;
+}
+
+static void
+deliveries_of(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient,
+              MtDeliveryFound found, gpointer sink)
+{
+  MtStore *store = self;
+  MtSegment *segment = mt_segments_find(&store->segments, mt_time_day(mail_at));
+
+  if (!segment)
+    return;
+  if (!recipient.at)
+    give_deliveries(store, segment, MT_STMT_GET_DELIVERIES, message_id, mail_at, recipient, found,
+                    sink);
+  else if (!give_deliveries(store, segment, MT_STMT_GET_DELIVERIES_TO, message_id, mail_at,
+                            recipient, found, sink))
+    give_deliveries(store, segment, MT_STMT_GET_HOPS_TO, message_id, mail_at, recipient, found,
+                    sink);
 }
 
 /* ---- logins -------------------------------------------------------------------------------- */
@@ -445,9 +523,11 @@ pendings(gpointer self, MtPendingFound found, gpointer sink)
 MtTrailBacking
 mt_finder_backing(MtStore *store)
 {
-  MtTrailBacking backing
-    = { store,         messages_by_queue_id, messages_by_message_id, messages_by_parent,
-        access_by_key, open_accesses,        failures_since,         pendings };
+  MtTrailBacking backing = {
+    store,         messages_by_queue_id, messages_by_message_id, messages_by_parent,
+    access_by_key, open_accesses,        failures_since,         pendings,
+    deliveries_of
+  };
 
   return backing;
 }

@@ -64,11 +64,22 @@ static const gchar *const templates[MT_STMT_COUNT] = {
   [MT_STMT_GET_BY_QUEUE_ID] = MESSAGE_COLUMNS "WHERE queue_id=?1",
   [MT_STMT_GET_BY_MESSAGE_ID] = MESSAGE_COLUMNS "WHERE message_id=?1 AND ts BETWEEN ?2 AND ?3",
   [MT_STMT_GET_BY_PARENT] = MESSAGE_COLUMNS "WHERE parent=?1",
-  [MT_STMT_GET_DELIVERIES]
-  = "SELECT id, ts, " NAME("recipient") ", outcome, flags, status, direction, attempts, after,"
-    " " NAME("dsn") ", " NAME("relay_name") ", " NAME("transport") ", relay_ip, delay, reply,"
-    " revision, " NAME("orig_recipient") ", next_queue_id, session, " NAME("mailbox") ","
-    " stored_action, forwarded_to, filter_rule FROM delivery_@ WHERE message=?1 ORDER BY id",
+#define DELIVERY_COLUMNS \
+  "SELECT id, ts, " NAME("recipient") ", outcome, flags, status, direction, attempts, after," \
+  " " NAME("dsn") ", " NAME("relay_name") ", " NAME("transport") ", relay_ip, delay, reply," \
+  " revision, " NAME("orig_recipient") ", next_queue_id, session, " NAME("mailbox") "," \
+  " stored_action, forwarded_to, filter_rule FROM delivery_@ "
+  [MT_STMT_GET_DELIVERIES] = DELIVERY_COLUMNS "WHERE message=?1 ORDER BY id LIMIT ?2",
+  /* By an index that is there for others; hops do not stand in it. */
+  [MT_STMT_GET_DELIVERIES_TO]
+  = DELIVERY_COLUMNS "WHERE recipient=(SELECT id FROM name_@ WHERE text=?2) AND ts=?3"
+                     " AND outcome<>0 AND +message=?1 ORDER BY id",
+  [MT_STMT_GET_HOPS_TO]
+  = DELIVERY_COLUMNS "WHERE message=?1 AND outcome=0"
+                     " AND +recipient=(SELECT id FROM name_@ WHERE text=?2) ORDER BY id",
+  [MT_STMT_COUNT_DELIVERIES]
+  = "SELECT count(*), sum(flags&?2=0 AND coalesce(status, ?3) IN (?3, ?4)) FROM delivery_@"
+    " WHERE message=?1",
 #define ACCESS_COLUMNS \
   "SELECT id, ts, key, " NAME("account") ", service, ip, country, " NAME("host") ", tls," \
   " " NAME("method") ", " NAME("local_ip") ", session, last, ended, in_bytes, out_bytes," \

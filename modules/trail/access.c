@@ -8,13 +8,13 @@
 /* Kept in memory for what is still to come; beyond, the disk finds them. */
 #define MAX_ACCESSES 50000
 #define MAX_FAILURES 20000
+#define MAX_ACCESS_BYTES (64 * 1024 * 1024)
+
+/* What clients say of themselves again and again is not kept for ever. */
+#define MAX_ARENA_BYTES 8192
 
 /* Daemons tell of one attempt within this time. */
 #define ATTEMPT_US (5 * MT_SECOND_US)
-
-/* Who guesses at one account all day has a long chain of failures under one key: the other
- * daemon's word is on one of the latest. */
-#define MAX_LIKE_ATTEMPTS 64
 
 /* An SMTP session that has been silent for this long has ended (Postfix:
  * smtpd_timeout is 300 s); its process has another client by now. */
@@ -63,6 +63,7 @@ drop_access(MtTrail *trail, MtAccess *access)
 {
   mt_table_remove(&trail->by_access, &access->by_key);
   MT_LRU_REMOVE(&trail->accesses, access);
+  trail->access_bytes -= access->bytes;
   free_access(access);
 }
 
@@ -73,6 +74,7 @@ drop_failure(MtTrail *trail, MtFailure *failure)
     mt_table_remove(&trail->by_session, &failure->by_session);
   mt_table_remove(&trail->by_attempt, &failure->by_attempt);
   MT_LRU_REMOVE(&trail->failures, failure);
+  trail->access_bytes -= failure->bytes;
   free_failure(failure);
 }
 
@@ -94,10 +96,37 @@ void
 mt_access_init(MtTrail *trail)
 {
   mt_table_init(&trail->by_access);
+  trail->any_access_gone = FALSE;
   mt_table_init(&trail->by_session);
   mt_table_init(&trail->by_attempt);
   trail->dirty_accesses = g_ptr_array_new();
   trail->dirty_failures = g_ptr_array_new();
+}
+
+static void
+weigh(MtTrail *trail, gsize *bytes, const MtArena *arena)
+{
+  trail->access_bytes += arena->size - *bytes;
+  *bytes = arena->size;
+}
+
+/* What is on disk leaves, the oldest first; of the failed logins of long ago, too. */
+static void
+trim(MtTrail *trail)
+{
+  while (trail->accesses.count > MAX_ACCESSES
+         || (trail->access_bytes > MAX_ACCESS_BYTES && trail->accesses.count > 1))
+    {
+      drop_access(trail, trail->accesses.oldest);
+      trail->any_access_gone = TRUE;
+      trail->counters.evicted++;
+    }
+  while (trail->failures.count > MAX_FAILURES
+         || (trail->access_bytes > MAX_ACCESS_BYTES && trail->failures.count > 1))
+    {
+      drop_failure(trail, trail->failures.oldest);
+      trail->counters.evicted++;
+    }
 }
 
 void
@@ -109,6 +138,7 @@ mt_access_committed(MtTrail *trail)
 
       access->dirty = FALSE;
       access->stored_day = access->day;
+      weigh(trail, &access->bytes, &access->arena);
     }
   for (guint i = 0; i < trail->dirty_failures->len; i++)
     {
@@ -116,13 +146,11 @@ mt_access_committed(MtTrail *trail)
 
       failure->dirty = FALSE;
       failure->stored_day = failure->day;
+      weigh(trail, &failure->bytes, &failure->arena);
     }
   g_ptr_array_set_size(trail->dirty_accesses, 0);
   g_ptr_array_set_size(trail->dirty_failures, 0);
-  while (trail->accesses.count > MAX_ACCESSES)
-    drop_access(trail, trail->accesses.oldest);
-  while (trail->failures.count > MAX_FAILURES)
-    drop_failure(trail, trail->failures.oldest);
+  trim(trail);
 }
 
 static void
@@ -160,9 +188,8 @@ mailbox_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
       mt_trail_hash(trail, mt_event_text(event, MT_F_ACCOUNT)));
 }
 
-/* One connection to one smtpd process. */
-static guint64
-smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+guint64
+mt_access_smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
   guint64 key = mt_hash_mix(mt_trail_hash(trail, line->host), mt_trail_hash(trail, line->program));
@@ -177,7 +204,7 @@ login_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   if (mt_event_word(event, MT_F_SERVICE) == MT_WORD_SMTP && !mt_event_has(event, MT_F_SESSION)
       && mt_event_has(event, MT_F_CLIENT_IP) && line->pid >= 0)
-    return smtp_key(trail, line, event);
+    return mt_access_smtp_key(trail, line, event);
   return mailbox_key(trail, line, event);
 }
 
@@ -186,7 +213,7 @@ static guint64
 connection_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   return mt_event_has(event, MT_F_SESSION) ? mailbox_key(trail, line, event)
-                                           : smtp_key(trail, line, event);
+                                           : mt_access_smtp_key(trail, line, event);
 }
 
 static gboolean
@@ -233,6 +260,7 @@ load_access(gpointer sink, const MtAccessRow *row)
   access->city = mt_arena_put(arena, row->city);
   mt_table_add(&trail->by_access, &access->by_key, row->key);
   MT_LRU_ADD(&trail->accesses, access);
+  weigh(trail, &access->bytes, arena);
   trail->counters.late++;
 }
 
@@ -258,7 +286,7 @@ find_in_memory(const MtTrail *trail, guint64 key, MtTime at)
 {
   MtAccess *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_access, key); link; link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_access, key)
     {
       MtAccess *access = MT_OF_LINK(MtAccess, by_key, link);
 
@@ -275,7 +303,7 @@ find_access(MtTrail *trail, guint64 key, MtTime at)
 {
   MtAccess *access = find_in_memory(trail, key, at);
 
-  if (access || (trail->start.horizon == MT_NO_TIME && trail->accesses.count < MAX_ACCESSES))
+  if (access || (trail->start.horizon == MT_NO_TIME && !trail->any_access_gone))
     return access;
   trail->backing->access_by_key(trail->backing->self, key, load_access, trail);
   return find_in_memory(trail, key, at);
@@ -416,10 +444,39 @@ mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event)
   if (!mt_event_has(event, MT_F_SESSION))
     return;
   access = find_access(trail, mailbox_key(trail, line, event), line->time + MT_HOUR_US);
-  if (!access)
+  if (!access || access->arena.used > MAX_ARENA_BYTES)
     return;
   access->client = mt_arena_put(&access->arena, mt_event_text(event, MT_F_CLIENT));
   touch_access(trail, access);
+}
+
+/* The first end of this connection that was read before its beginning: the process has had
+ * others since, maybe of the same client. */
+static MtPending *
+find_early_end(MtTrail *trail, guint64 key, MtTime at)
+{
+  MtPending *best = NULL;
+
+  for (MtPending *pending = mt_pending_next(trail, MT_PENDING_LOGOUT, key, NULL); pending;
+       pending = mt_pending_next(trail, MT_PENDING_LOGOUT, key, pending))
+    if (pending->at + MT_TRAIL_GRACE_US >= at && pending->at <= at + SMTP_SESSION_US
+        && (!best || pending->at < best->at))
+      best = pending;
+  return best;
+}
+
+static void
+take_early_end(MtTrail *trail, MtAccess *access, guint64 key)
+{
+  MtPending *pending = find_early_end(trail, key, access->at);
+  MtEvent event;
+  MtLine line;
+
+  if (!pending)
+    return;
+  mt_pending_read(pending, &event, &line);
+  end_access(trail, access, &line, &event);
+  mt_pending_remove(trail, pending);
 }
 
 /* smtpd tells of the end of a connection after all that happened in it: what comes later is
@@ -436,7 +493,7 @@ void
 mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
   MtSpan account = mt_event_text(event, MT_F_AUTH_USER);
-  guint64 key = smtp_key(trail, line, event);
+  guint64 key = mt_access_smtp_key(trail, line, event);
   MtAccess *access = find_access(trail, key, line->time);
 
   if (access && goes_on(access, line->time)
@@ -446,6 +503,7 @@ mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *eve
       return;
     }
   access = new_access(trail, key, line, event, account, MT_WORD_SMTP);
+  take_early_end(trail, access, key);
   tell_login(trail, access, fact);
 }
 
@@ -462,13 +520,37 @@ mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEvent *event
   return TRUE;
 }
 
+/* Postfix counts the commands of a session: "ehlo=1 auth=1 mail=0/1 quit=1".  TRUE: one of
+ * these, which stands behind others, was successful. */
+static gboolean
+has_done(MtSpan counts, MtSpan command)
+{
+  const gchar *at = mt_span_find(counts, command);
+
+  return at && at + command.len < counts.at + counts.len && at[command.len] >= '1'
+         && at[command.len] <= '9';
+}
+
+/* A session that logged in and handed in mail has an accept line: it is still to come. */
+static gboolean
+has_login_to_come(const MtEvent *event)
+{
+  MtSpan counts = mt_event_text(event, MT_F_REASON);
+
+  return has_done(counts, MT_SPAN(" auth=")) && has_done(counts, MT_SPAN(" mail="))
+         && has_done(counts, MT_SPAN(" rcpt="));
+}
+
 void
 mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  MtAccess *access = find_in_memory(trail, connection_key(trail, line, event), line->time);
+  guint64 key = connection_key(trail, line, event);
+  MtAccess *access = find_in_memory(trail, key, line->time);
 
   if (access && access->service == MT_WORD_SMTP && access->ended_at == MT_NO_TIME)
     end_access(trail, access, line, event);
+  else if (!access && has_login_to_come(event))
+    mt_pending_add(trail, MT_PENDING_LOGOUT, key, line, event);
 }
 
 /* ---- failed logins --------------------------------------------------------------- */
@@ -479,6 +561,13 @@ attempt_hash(const MtTrail *trail, const MtIp *ip, MtSpan account)
   guint64 hash = mt_trail_hash(trail, account);
 
   return ip ? mt_hash_mix(hash, mt_hash(&trail->key, ip->b, 16)) : hash;
+}
+
+static guint64
+attempt_of(const MtTrail *trail, const MtEvent *event)
+{
+  return attempt_hash(trail, mt_event_ip(event, MT_F_CLIENT_IP),
+                      mt_event_text(event, MT_F_ACCOUNT));
 }
 
 static guint32
@@ -496,8 +585,7 @@ find_by_session(const MtTrail *trail, MtSpan session)
 {
   if (!session.len)
     return NULL;
-  for (MtLink *link = mt_table_first(&trail->by_session, mt_trail_hash(trail, session)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_session, mt_trail_hash(trail, session))
     {
       MtFailure *failure = MT_OF_LINK(MtFailure, by_session, link);
 
@@ -515,9 +603,8 @@ find_by_attempt(const MtTrail *trail, const MtEvent *event, MtTime at)
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
   guint32 source = source_of(event);
   MtFailure *best = NULL;
-  MtLink *link = mt_table_first(&trail->by_attempt, attempt_hash(trail, ip, account));
 
-  for (guint i = 0; link && i < MAX_LIKE_ATTEMPTS; i++, link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_attempt, attempt_hash(trail, ip, account))
     {
       MtFailure *failure = MT_OF_LINK(MtFailure, by_attempt, link);
 
@@ -579,6 +666,36 @@ find_by_neighbour(const MtTrail *trail, const MtLine *line, const MtEvent *event
         && mt_span_equal(failure_text(failure, failure->host), line->host))
       return failure;
   return NULL;
+}
+
+/* The authentication service says "unknown user" of a recipient that LMTP asks about, too: of
+ * nobody's session, for a client that is this host or none.  A login has a line of the server
+ * that talked to its client. */
+static gboolean
+may_be_look_up(const MtTrail *trail, const MtEvent *event)
+{
+  const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  return source_of(event) == FROM_AUTH && !mt_event_has(event, MT_F_SESSION)
+         && MT_SPAN_IS(reason, "unknown-user") && (!ip || mt_trail_is_ours(trail, ip));
+}
+
+/* It was a login: what the authentication service said of it counts. */
+static gboolean
+take_look_up(MtTrail *trail, guint64 key, MtTime at, MtEvent *event)
+{
+  MtPending *pending = mt_pending_next(trail, MT_PENDING_LOOK_UP, key, NULL);
+  MtLine line;
+
+  for (; pending; pending = mt_pending_next(trail, MT_PENDING_LOOK_UP, key, pending))
+    if (ABS(pending->at - at) <= ATTEMPT_US)
+      {
+        mt_pending_read(pending, event, &line);
+        mt_pending_remove(trail, pending);
+        return TRUE;
+      }
+  return FALSE;
 }
 
 static MtFailure *
@@ -700,10 +817,16 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
 {
   MtFailure *failure = find_by_session(trail, mt_event_text(event, MT_F_SESSION));
   gboolean has_account, new_ip;
+  MtEvent looked_up;
   gint64 count;
 
   if (!failure)
     failure = find_by_attempt(trail, event, line->time);
+  if (!failure && may_be_look_up(trail, event))
+    {
+      mt_pending_add(trail, MT_PENDING_LOOK_UP, attempt_of(trail, event), line, event);
+      return;
+    }
   if (!failure)
     failure = find_by_neighbour(trail, line, event);
   if (!failure)
@@ -712,6 +835,9 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
   has_account = failure->account != 0;
   new_ip = fold_address(failure, event);
   fold_failure(failure, event);
+  if (source_of(event) != FROM_AUTH
+      && take_look_up(trail, attempt_of(trail, event), line->time, &looked_up))
+    fold_failure(failure, &looked_up);
   count = count_attempts(failure, event);
   add_up(trail, failure, new_ip ? failure->attempts : count,
          has_account ? count : failure->attempts);
@@ -753,6 +879,9 @@ load_failure(gpointer sink, const MtFailureRow *row)
   mt_table_add(&trail->by_attempt, &failure->by_attempt,
                attempt_hash(trail, failure->has_ip ? &failure->ip : NULL, row->account));
   MT_LRU_ADD(&trail->failures, failure);
+  weigh(trail, &failure->bytes, arena);
+  if (trail->failures.count > MAX_FAILURES)
+    drop_failure(trail, trail->failures.oldest);
 }
 
 void
@@ -849,6 +978,14 @@ mt_access_flush(MtTrail *trail, MtBatch *batch)
     flush_failure(trail, batch, g_ptr_array_index(trail->dirty_failures, i));
 }
 
+/* It is said of each attempt: most say the same. */
+static void
+set(MtArena *arena, MtText *field, MtSpan text)
+{
+  if (!mt_span_equal(mt_arena_get(arena, *field), text))
+    *field = mt_arena_put(arena, text);
+}
+
 void
 mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *place)
 {
@@ -857,8 +994,8 @@ mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *plac
       MtAccess *access = fact->record;
 
       memcpy(access->country, place->country, sizeof access->country);
-      access->country_name = mt_arena_put(&access->arena, place->country_name);
-      access->city = mt_arena_put(&access->arena, place->city);
+      set(&access->arena, &access->country_name, place->country_name);
+      set(&access->arena, &access->city, place->city);
       access->asn = place->asn;
     }
   else if (fact->kind == MT_FACT_FAILURE)
@@ -866,8 +1003,8 @@ mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *plac
       MtFailure *failure = fact->record;
 
       memcpy(failure->country, place->country, sizeof failure->country);
-      failure->country_name = mt_arena_put(&failure->arena, place->country_name);
-      failure->city = mt_arena_put(&failure->arena, place->city);
+      set(&failure->arena, &failure->country_name, place->country_name);
+      set(&failure->arena, &failure->city, place->city);
       failure->asn = place->asn;
     }
   (void) trail;

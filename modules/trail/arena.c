@@ -26,7 +26,7 @@ mt_arena_put(MtArena *arena, MtSpan text)
   guint16 len = MIN(text.len, MT_TEXT_MAX_BYTES);
   guint32 at = MAX(arena->used, 1); /* 0 means none */
 
-  if (!text.at)
+  if (!text.at || at + sizeof len + len > MT_ARENA_MAX_BYTES)
     return 0;
   if (at + sizeof len + len > arena->size)
     {
@@ -41,4 +41,11 @@ mt_arena_put(MtArena *arena, MtSpan text)
   memcpy(arena->bytes + at + sizeof len, text.at, len);
   arena->used = at + sizeof len + len;
   return at;
+}
+
+void
+mt_arena_pack(const MtArena *from, MtArena *to, MtText *texts, guint count)
+{
+  for (guint i = 0; i < count; i++)
+    texts[i] = mt_arena_put(to, mt_arena_get(from, texts[i]));
 }

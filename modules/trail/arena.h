@@ -17,6 +17,9 @@ typedef guint32 MtText;
 /* Longer than any address (RFC 5321: 320) or reply line that says something new. */
 #define MT_TEXT_MAX_BYTES 2048
 
+/* What a record's texts may take; further ones are none. */
+#define MT_ARENA_MAX_BYTES (1u << 30)
+
 typedef struct
 {
   gchar *bytes;
@@ -29,6 +32,9 @@ void mt_arena_clear(MtArena *arena);
 /* mt_arena_put: copies @text in, which may stand in the arena itself.  A span without
  * bytes (at == NULL) gives 0. */
 MtText mt_arena_put(MtArena *arena, MtSpan text);
+
+/* mt_arena_pack: copies of @count texts of @from, which stand in a row, for @to. */
+void mt_arena_pack(const MtArena *from, MtArena *to, MtText *texts, guint count);
 
 /* mt_arena_get: (transfer none): valid until the next put.  0 gives MT_NO_SPAN. */
 static inline MtSpan

@@ -112,7 +112,8 @@ mt_attempt_settle(MtTrail *trail, const MtLine *line, MtSpan queue_id)
   MtMessage *message = mt_message_waiting(trail, line->host, queue_id);
   MtEvent event;
 
-  if (!message || message->n_deliveries == 0 || (gint64) message->n_deliveries < message->nrcpt)
+  if (!message || message->n_deliveries == 0 || message->n_away_waiting
+      || (gint64) message->n_deliveries + message->n_away < message->nrcpt)
     return;
   for (guint i = 0; i < message->n_deliveries; i++)
     if (!is_final(message->deliveries[i].status))
@@ -175,9 +176,9 @@ mark_own(MtTrail *trail, const MtLine *line, MtSpan queue_id)
 
   if (!message || message->flags & MT_MESSAGE_OURS)
     return;
+  mt_message_whole(trail, message);
   message->flags |= MT_MESSAGE_OURS;
-  for (guint i = 0; i < message->n_deliveries; i++)
-    mt_delivery_touch(trail, message, &message->deliveries[i]);
+  mt_message_touch_deliveries(trail, message);
 }
 
 static void

@@ -12,10 +12,15 @@
 
 #include "trail/rows.h"
 
+/* A message that has more deliveries than this is found without them: see
+ * MtMessageRow.n_away. */
+#define MT_BACKING_MAX_DELIVERIES 512
+
 /* Called for each row that was found, with its deliveries.  The rows and their
  * texts are valid during the call. */
 typedef void (*MtMessageFound)(gpointer sink, const MtMessageRow *message,
                                const MtDeliveryRow *deliveries, guint n_deliveries);
+typedef void (*MtDeliveryFound)(gpointer sink, const MtDeliveryRow *delivery);
 typedef void (*MtAccessFound)(gpointer sink, const MtAccessRow *access);
 typedef void (*MtFailureFound)(gpointer sink, const MtFailureRow *failure);
 typedef void (*MtPendingFound)(gpointer sink, const MtPendingRow *pending);
@@ -40,6 +45,10 @@ typedef struct
   void (*failures_since)(gpointer self, MtTime since, MtFailureFound found, gpointer sink);
   /* All that waits. */
   void (*pendings)(gpointer self, MtPendingFound found, gpointer sink);
+  /* Deliveries of the message whose mail came in then: to this recipient, or (no bytes) all.
+   * Nothing else is asked for during the calls. */
+  void (*deliveries_of)(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient,
+                        MtDeliveryFound found, gpointer sink);
 } MtTrailBacking;
 
 /* mt_trail_backing_null: finds nothing. */

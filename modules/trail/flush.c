@@ -194,7 +194,7 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
   gboolean wanted = (waits && entered && !moved) || message->flags & MT_MESSAGE_DELETED;
   MtDelivery *delivery;
 
-  if (message->n_deliveries == 0 && wanted)
+  if (message->n_deliveries == 0 && !message->n_away && wanted)
     {
       delivery = mt_message_delivery(trail, message, MT_NO_SPAN, MT_NO_SPAN, TRUE);
       delivery->flags |= MT_DELIVERY_PLACEHOLDER;
@@ -279,7 +279,7 @@ mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user
 }
 
 static void
-settle_deliveries(MtMessage *message)
+settle_deliveries(MtTrail *trail, MtMessage *message)
 {
   guint kept = 0;
 
@@ -296,7 +296,10 @@ settle_deliveries(MtMessage *message)
       delivery->dirty = FALSE;
       message->deliveries[kept++] = *delivery;
     }
+  if (kept != message->n_deliveries)
+    mt_message_drop_index(message);
   message->n_deliveries = kept;
+  mt_message_settle(trail, message);
 }
 
 void
@@ -306,9 +309,9 @@ mt_flush_committed(MtTrail *trail)
     {
       MtMessage *message = g_ptr_array_index(trail->dirty, i);
 
-      settle_deliveries(message);
       message->dirty = FALSE;
       message->stored_day = message->day;
+      settle_deliveries(trail, message);
     }
   g_ptr_array_set_size(trail->dirty, 0);
 }

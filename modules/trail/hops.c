@@ -57,6 +57,7 @@ take_root(MtTrail *trail, MtMessage *message)
 {
   MtMessage *root = mt_message_root(message);
 
+  mt_message_whole(trail, message);
   message->root_id = root->id;
   message->root_at = root->first_at;
   message->day = mt_time_day(root->first_at);
@@ -68,6 +69,7 @@ take_root(MtTrail *trail, MtMessage *message)
 void
 mt_hops_root_changed(MtTrail *trail, MtMessage *message)
 {
+  mt_message_whole(trail, message);
   for (guint i = 0; i < message->n_deliveries; i++)
     message->deliveries[i].dirty = TRUE;
   if (!(message->flags & MT_MESSAGE_HAS_CHILDREN))
@@ -157,8 +159,7 @@ find_parent(const MtTrail *trail, const MtMessage *child, MtSpan queue_id)
 {
   MtMessage *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
 
@@ -170,15 +171,18 @@ find_parent(const MtTrail *trail, const MtMessage *child, MtSpan queue_id)
   return best;
 }
 
-/* Who waits, and for whom: both as queue ID and host. */
+/* Who waits, for which recipient, and for whom: both as queue ID and host. */
 static void
-wait_for(MtTrail *trail, MtPendingKind kind, const MtMessage *waiting, MtSpan queue_id, MtTime at)
+wait_for(MtTrail *trail, MtPendingKind kind, const MtMessage *waiting, MtSpan queue_id, MtTime at,
+         MtSpan recipient)
 {
   MtEvent event = { 0 };
   MtLine line = { .time = at, .host = text(waiting, waiting->host), .pid = -1 };
 
   mt_event_set_text(&event, MT_F_QUEUE_ID, text(waiting, waiting->queue_id));
   mt_event_set_number(&event, MT_F_UID, waiting->id);
+  if (recipient.len)
+    mt_event_set_text(&event, MT_F_RECIPIENT, recipient);
   mt_pending_add(trail, kind, mt_trail_hash(trail, queue_id), &line, &event);
 }
 
@@ -201,7 +205,7 @@ mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentK
   child->parent_kind = kind;
   mt_hops_root_changed(trail, child);
   mt_message_touch(trail, child);
-  wait_for(trail, MT_PENDING_PARENT, child, parent_queue_id, child->first_at);
+  wait_for(trail, MT_PENDING_PARENT, child, parent_queue_id, child->first_at, MT_NO_SPAN);
 }
 
 /* A relay that is this machine, or one of ours. */
@@ -235,8 +239,7 @@ find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue
 {
   MtMessage *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
       gboolean here = mt_span_equal(text(message, message->host), text(parent, parent->host));
@@ -274,7 +277,7 @@ mt_hops_to(MtTrail *trail, MtMessage *parent, MtDelivery *delivery)
   if (child)
     mt_hops_link(trail, parent, child, kind);
   else if (own)
-    wait_for(trail, MT_PENDING_CHILD, parent, next, at);
+    wait_for(trail, MT_PENDING_CHILD, parent, next, at, text(parent, delivery->recipient));
 }
 
 void
@@ -285,7 +288,7 @@ mt_hops_on(MtTrail *trail, MtMessage *parent, MtSpan queue_id)
   if (child)
     mt_hops_link(trail, parent, child, MT_PARENT_HOP);
   else
-    wait_for(trail, MT_PENDING_CHILD, parent, queue_id, parent->last_at);
+    wait_for(trail, MT_PENDING_CHILD, parent, queue_id, parent->last_at, MT_NO_SPAN);
 }
 
 static gboolean
@@ -302,6 +305,7 @@ join_waiting(MtTrail *trail, MtMessage *message, MtPending *pending)
                                mt_event_number(&event, MT_F_UID, 0));
   if (!waiting)
     return TRUE; /* it is gone: nobody waits any more */
+  mt_message_recall(trail, waiting, mt_event_text(&event, MT_F_RECIPIENT));
   if (pending->kind == MT_PENDING_PARENT)
     return fits_parent(message, waiting)
            && mt_hops_link(trail, message, waiting, waiting->parent_kind);
@@ -331,11 +335,11 @@ mt_hops_created(MtTrail *trail, MtMessage *message)
 void
 mt_hops_identified(MtTrail *trail, MtMessage *message)
 {
-  for (MtLink *link = mt_table_next(&message->by_message_id); link; link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_message_id, message->by_message_id.hash)
     {
       MtMessage *other = MT_OF_LINK(MtMessage, by_message_id, link);
 
-      if (!same_message_id(message, other))
+      if (other == message || !same_message_id(message, other))
         continue;
       for (guint i = 0; i < other->n_deliveries; i++)
         {

@@ -1,8 +1,8 @@
 /* judge.c: what a message's and a delivery's state means */
 #include "trail/private.h"
 
-static gboolean
-is_at_end(const MtDelivery *delivery)
+gboolean
+mt_judge_is_at_end(const MtDelivery *delivery)
 {
   return delivery->flags & MT_DELIVERY_REFUSED
          || (delivery->status != MT_WORD_NONE && delivery->status != MT_WORD_DEFERRED);
@@ -13,13 +13,15 @@ is_at_end(const MtDelivery *delivery)
 static gboolean
 is_all_at_end(const MtMessage *message)
 {
+  gint64 n = (gint64) message->n_deliveries + message->n_away;
+
   if (message->nrcpt == MT_NO_NUMBER ? message->parent_kind != MT_PARENT_BOUNCE
-                                     : message->n_deliveries < message->nrcpt)
+                                     : n < message->nrcpt)
     return FALSE;
-  if (!message->n_deliveries)
+  if (!n || message->n_away_waiting)
     return FALSE;
   for (guint i = 0; i < message->n_deliveries; i++)
-    if (!is_at_end(&message->deliveries[i]))
+    if (!mt_judge_is_at_end(&message->deliveries[i]))
       return FALSE;
   return TRUE;
 }
@@ -30,6 +32,9 @@ mt_judge_state(const MtMessage *message)
   if (message->flags & MT_MESSAGE_DEQUEUED || is_all_at_end(message))
     return MT_STATE_DONE;
   if (message->flags & MT_MESSAGE_REFUSED && !(message->flags & MT_MESSAGE_ACTIVE))
+    return MT_STATE_REJECTED;
+  if (message->flags & MT_MESSAGE_LEFT
+      && !(message->flags & (MT_MESSAGE_CLEANED | MT_MESSAGE_ACTIVE)))
     return MT_STATE_REJECTED;
   return message->flags & MT_MESSAGE_ON_HOLD ? MT_STATE_HELD : MT_STATE_QUEUED;
 }
@@ -118,9 +123,9 @@ MtOutcome
 mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery)
 {
   MtOutcome kept_back = outcome_of_kept_back(delivery);
-  gboolean ended = delivery->status == MT_WORD_SENT || mt_judge_state(message) == MT_STATE_REJECTED;
 
-  if (kept_back != MT_OUTCOME_NONE && ended)
+  if (kept_back != MT_OUTCOME_NONE
+      && (delivery->status == MT_WORD_SENT || mt_judge_state(message) == MT_STATE_REJECTED))
     return kept_back; /* even where the others' copies go on */
   if (delivery->flags & MT_DELIVERY_HOP)
     return MT_OUTCOME_NONE;
@@ -194,9 +199,14 @@ account_hash(const MtTrail *trail, MtSpan account)
   return GSIZE_TO_POINTER(mt_hash_nocase(&trail->key, account) | 1);
 }
 
+/* As many accounts as a large site has; beyond, a failed login's name is masked. */
+#define MAX_KNOWN_ACCOUNTS 1000000
+
 void
 mt_trail_learn_account(MtTrail *trail, MtSpan account)
 {
+  if (g_hash_table_size(trail->known_accounts) >= MAX_KNOWN_ACCOUNTS)
+    return;
   g_hash_table_add(trail->known_accounts, account_hash(trail, account));
 }
 

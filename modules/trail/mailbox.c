@@ -163,22 +163,22 @@ is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event
 /* Returns: how many messages with this Message-ID there were; the joined delivery's
  * message in @message. */
 static guint
-find_delivery(const MtTrail *trail, const MtEvent *event, MtMessage **message,
-              MtDelivery **delivery)
+find_delivery(MtTrail *trail, const MtEvent *event, MtMessage **message, MtDelivery **delivery)
 {
   MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
   guint seen = 0;
 
   if (!message_id.len)
     return 0;
-  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
     {
       MtMessage *candidate = MT_OF_LINK(MtMessage, by_message_id, link);
 
       if (!mt_span_equal(text(candidate, candidate->message_id), message_id))
         continue;
       seen++;
+      if (candidate->n_away)
+        mt_message_recall(trail, candidate, mt_event_text(event, MT_F_ACCOUNT));
       for (guint i = 0; i < candidate->n_deliveries; i++)
         if (is_it(candidate, &candidate->deliveries[i], event))
           {

@@ -66,6 +66,8 @@ free_message(MtMessage *message)
     g_ptr_array_free(message->children, TRUE);
   mt_arena_clear(&message->arena);
   g_free(message->deliveries);
+  g_free(message->index);
+  g_free(message->away);
   g_free(message);
 }
 
@@ -85,6 +87,8 @@ mt_messages_clear(MtTrail *trail)
   g_free(trail->gone);
   g_free(trail->gone_before);
   trail->gone_count = 0;
+  trail->message_bytes = 0;
+  trail->any_gone = FALSE;
 }
 
 MtMessage *
@@ -128,6 +132,8 @@ may_leave(const MtMessage *message)
 static void
 evict(MtTrail *trail, MtMessage *message)
 {
+  trail->any_gone = TRUE;
+  trail->message_bytes -= message->bytes;
   remember_gone(trail, message->by_queue_id.hash);
   if (message->in_message_ids)
     remember_gone(trail, message->by_message_id.hash);
@@ -141,12 +147,19 @@ evict(MtTrail *trail, MtMessage *message)
   trail->counters.evicted++;
 }
 
+static gboolean
+is_too_much(const MtTrail *trail)
+{
+  return trail->messages.count > trail->settings->max_messages
+         || trail->message_bytes / MT_MESSAGE_MAX_BYTES > trail->settings->max_messages;
+}
+
 void
 mt_messages_trim(MtTrail *trail)
 {
   MtMessage *message = trail->messages.oldest, *newer;
 
-  for (; message && trail->messages.count > trail->settings->max_messages; message = newer)
+  for (; message && is_too_much(trail); message = newer)
     {
       newer = message->newer;
       if (may_leave(message))
@@ -181,9 +194,9 @@ put(MtMessage *message, MtSpan text)
 }
 
 static guint32
-recipient_hash(const MtTrail *trail, MtSpan recipient, MtSpan orig_recipient)
+recipient_hash(const MtTrail *trail, MtSpan recipient)
 {
-  return mt_trail_hash(trail, recipient) + 31 * mt_trail_hash(trail, orig_recipient);
+  return mt_hash_nocase(&trail->key, recipient);
 }
 
 static MtDelivery *
@@ -202,6 +215,93 @@ add_delivery(MtMessage *message)
   delivery->stored_day = MT_NO_DAY;
   delivery->last_at = MT_NO_TIME;
   return delivery;
+}
+
+/* ---- many deliveries: by recipient ----------------------------------------------- */
+
+/* Fewer are looked through faster than they are indexed. */
+#define MIN_INDEXED 32
+
+void
+mt_message_drop_index(MtMessage *message)
+{
+  g_clear_pointer(&message->index, g_free);
+  message->size_index = 0;
+}
+
+static void
+put_in_index(MtMessage *message, guint place)
+{
+  guint mask = message->size_index - 1;
+  guint slot = message->deliveries[place].recipient_hash & mask;
+
+  while (message->index[slot])
+    slot = (slot + 1) & mask;
+  message->index[slot] = place + 1;
+}
+
+static void
+make_index(MtMessage *message)
+{
+  mt_message_drop_index(message);
+  message->size_index = 4 * MIN_INDEXED;
+  while (message->size_index < 4 * message->n_deliveries)
+    message->size_index *= 2;
+  message->index = g_new0(guint32, message->size_index);
+  for (guint i = 0; i < message->n_deliveries; i++)
+    put_in_index(message, i);
+}
+
+/* A delivery has got its recipient. */
+static void
+set_recipient_hash(MtMessage *message, MtDelivery *delivery, guint32 hash)
+{
+  gboolean is_new = !delivery->recipient_hash;
+
+  delivery->recipient_hash = hash;
+  if (!is_new || 2 * message->n_deliveries > message->size_index)
+    mt_message_drop_index(message);
+  else
+    put_in_index(message, delivery - message->deliveries);
+}
+
+/* Deliveries with this hash, one after the other: the places that are looked at. */
+typedef struct
+{
+  const MtMessage *message;
+  guint32 hash;
+  guint at;
+} Walk;
+
+static Walk
+walk(MtMessage *message, guint32 hash)
+{
+  Walk walk = { message, hash, 0 };
+
+  if (message->n_deliveries > MIN_INDEXED && !message->index)
+    make_index(message);
+  if (message->index)
+    walk.at = hash & (message->size_index - 1);
+  return walk;
+}
+
+static MtDelivery *
+next(Walk *walk)
+{
+  const MtMessage *message = walk->message;
+
+  while (message->index ? message->index[walk->at] != 0 : walk->at < message->n_deliveries)
+    {
+      MtDelivery *delivery =
+          &message->deliveries[message->index ? message->index[walk->at] - 1 : walk->at];
+
+      walk->at++;
+      if (message->index)
+        walk->at &= message->size_index - 1;
+      if (delivery->recipient_hash == walk->hash)
+        return delivery;
+    }
+  return NULL;
 }
 
 static void
@@ -227,7 +327,7 @@ load_delivery(MtTrail *trail, MtMessage *message, const MtDeliveryRow *row)
   MtDelivery *delivery = add_delivery(message);
 
   delivery->id = row->id;
-  delivery->recipient_hash = recipient_hash(trail, row->recipient, row->orig_recipient);
+  set_recipient_hash(message, delivery, recipient_hash(trail, row->recipient));
   delivery->flags = row->flags;
   delivery->last_at = row->last_at;
   delivery->delay_us = row->delay_us;
@@ -291,8 +391,7 @@ find_waiting(const MtTrail *trail, MtSpan host, MtSpan queue_id)
 {
   MtMessage *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
 
@@ -353,6 +452,17 @@ load_parent(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
     mt_message_adopt(parent, message);
 }
 
+static void
+weigh(MtTrail *trail, MtMessage *message)
+{
+  gsize bytes =
+      sizeof *message + message->arena.size + message->size_deliveries * sizeof *message->deliveries
+      + message->size_index * sizeof *message->index + message->size_away * sizeof *message->away;
+
+  trail->message_bytes += bytes - message->bytes;
+  message->bytes = bytes;
+}
+
 MtMessage *
 mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *deliveries,
                 guint n_deliveries)
@@ -378,13 +488,203 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
   message->flags = row->flags;
   load_texts(message, row);
   index_message_id(trail, message);
+  message->n_away = row->n_away;
+  message->n_away_waiting = row->n_away_waiting;
   for (guint i = 0; i < n_deliveries; i++)
     load_delivery(trail, message, &deliveries[i]);
   if (row->parent_id)
     load_parent(trail, message, row);
   load_counted(trail, message);
+  weigh(trail, message);
   trail->counters.late++;
   return message;
+}
+
+/* ---- deliveries that leave, and come back ---------------------------------------- */
+
+/* Which recipients are on disk is known without asking it: who is not there is new. */
+static gboolean
+find_away(const MtMessage *message, guint32 hash, guint *slot)
+{
+  guint mask = message->size_away - 1;
+
+  for (*slot = hash & mask; message->away[*slot]; *slot = (*slot + 1) & mask)
+    if (message->away[*slot] == hash)
+      return TRUE;
+  return FALSE;
+}
+
+static void
+add_away(MtMessage *message, guint32 hash)
+{
+  guint slot;
+
+  if (2 * (message->used_away + 1) > message->size_away)
+    {
+      guint32 *before = message->away;
+      guint size = message->size_away;
+
+      message->size_away = MAX(2 * size, 2 * MT_MESSAGE_MAX_DELIVERIES);
+      message->away = g_new0(guint32, message->size_away);
+      for (guint i = 0; i < size; i++)
+        if (before[i] && !find_away(message, before[i], &slot))
+          message->away[slot] = before[i];
+      g_free(before);
+    }
+  if (find_away(message, MAX(hash, 1), &slot))
+    return;
+  message->away[slot] = MAX(hash, 1);
+  message->used_away++;
+}
+
+static void
+forget_away(MtMessage *message)
+{
+  g_clear_pointer(&message->away, g_free);
+  message->size_away = message->used_away = 0;
+  message->n_away = message->n_away_waiting = 0;
+}
+
+typedef struct
+{
+  MtTrail *trail;
+  MtMessage *message;
+} Recall;
+
+static void
+noted(gpointer sink, const MtDeliveryRow *row)
+{
+  const Recall *recall = sink;
+
+  add_away(recall->message, recipient_hash(recall->trail, row->recipient));
+}
+
+/* A message that came from the disk itself does not know them yet. */
+static void
+note_away(MtTrail *trail, MtMessage *message)
+{
+  Recall recall = { trail, message };
+
+  if (message->n_away && !message->away)
+    trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, MT_NO_SPAN,
+                                  noted, &recall);
+}
+
+static gboolean
+may_be_away(MtTrail *trail, MtMessage *message, MtSpan recipient)
+{
+  guint slot;
+
+  if (!message->n_away || !recipient.len)
+    return FALSE;
+  note_away(trail, message);
+  return message->away && find_away(message, MAX(recipient_hash(trail, recipient), 1), &slot);
+}
+
+static void
+recalled(gpointer sink, const MtDeliveryRow *row)
+{
+  const Recall *recall = sink;
+  MtMessage *message = recall->message;
+  Walk places = walk(message, recipient_hash(recall->trail, row->recipient));
+  MtDelivery *delivery;
+
+  while ((delivery = next(&places)))
+    if (delivery->id == row->id)
+      return;
+  load_delivery(recall->trail, message, row);
+  delivery = &message->deliveries[message->n_deliveries - 1];
+  delivery->stored_day = message->stored_day;
+  mt_flush_count(message, delivery, delivery->counted.outcome, delivery->counted.direction,
+                 &delivery->counted);
+  message->n_away -= message->n_away > 0;
+  if (!mt_judge_is_at_end(delivery))
+    message->n_away_waiting -= message->n_away_waiting > 0;
+  recall->trail->counters.late++;
+}
+
+void
+mt_message_recall(MtTrail *trail, MtMessage *message, MtSpan recipient)
+{
+  Recall recall = { trail, message };
+
+  if (may_be_away(trail, message, recipient))
+    trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, recipient,
+                                  recalled, &recall);
+}
+
+void
+mt_message_whole(MtTrail *trail, MtMessage *message)
+{
+  Recall recall = { trail, message };
+
+  if (!message->n_away)
+    return;
+  trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, MT_NO_SPAN,
+                                recalled, &recall);
+  forget_away(message); /* what was not found has rolled off */
+}
+
+/* The oldest leave; the lines that follow are of the latest, most likely. */
+static void
+let_leave(MtTrail *trail, MtMessage *message)
+{
+  guint gone = message->n_deliveries - MT_MESSAGE_MAX_DELIVERIES / 2;
+
+  note_away(trail, message);
+  for (guint i = 0; i < gone; i++)
+    {
+      const MtDelivery *delivery = &message->deliveries[i];
+
+      if (delivery->stored_day == MT_NO_DAY) /* by ignore-mail */
+        continue;
+      add_away(message, delivery->recipient_hash);
+      message->n_away++;
+      message->n_away_waiting += !mt_judge_is_at_end(delivery);
+      trail->counters.evicted++;
+    }
+  message->n_deliveries -= gone;
+  memmove(message->deliveries, message->deliveries + gone,
+          message->n_deliveries * sizeof *message->deliveries);
+  message->size_deliveries = message->n_deliveries;
+  message->deliveries = g_renew(MtDelivery, message->deliveries, message->size_deliveries);
+  mt_message_drop_index(message);
+}
+
+#define TEXTS(type, first, last) \
+  ((G_STRUCT_OFFSET(type, last) - G_STRUCT_OFFSET(type, first)) / sizeof(MtText) + 1)
+
+/* Without the texts that nothing holds any more. */
+static void
+pack(MtMessage *message)
+{
+  MtArena packed = { 0 };
+
+  mt_arena_pack(&message->arena, &packed, &message->host, TEXTS(MtMessage, host, dmarc));
+  for (guint i = 0; i < message->n_deliveries; i++)
+    {
+      MtDelivery *delivery = &message->deliveries[i];
+
+      mt_arena_pack(&message->arena, &packed, &delivery->recipient,
+                    TEXTS(MtDelivery, recipient, filter_rule));
+      mt_arena_pack(&message->arena, &packed, &delivery->counted.account, 1);
+    }
+  mt_arena_clear(&message->arena);
+  message->arena = packed;
+  message->packed = packed.used;
+}
+
+/* Texts grow to this, or twice what they were, before they are looked through. */
+#define PACKED_BYTES 2048
+
+void
+mt_message_settle(MtTrail *trail, MtMessage *message)
+{
+  if (message->n_deliveries > MT_MESSAGE_MAX_DELIVERIES)
+    let_leave(trail, message);
+  if (message->arena.used > MAX(PACKED_BYTES, 2 * message->packed))
+    pack(message);
+  weigh(trail, message);
 }
 
 static void
@@ -455,7 +755,7 @@ find_in_memory(const MtTrail *trail, guint64 hash, MtSpan host, MtSpan instance,
   gint64 best_distance = 0;
   gboolean best_same = FALSE;
 
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, hash); link; link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_queue_id, hash)
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
       gboolean same = mt_span_equal(mt_message_text(message, message->instance), instance);
@@ -488,7 +788,7 @@ may_be_on_disk(const MtTrail *trail, guint64 hash, const MtEvent *event, MtTime 
   gboolean begun = trail->start.horizon != MT_NO_TIME;
 
   if (is_late_kind(event) || event->kind == MT_EVENT_QUEUED)
-    return begun || trail->counters.evicted;
+    return begun || trail->any_gone;
   return may_be_gone(trail, hash) || (begun && at < trail->start.horizon + HORIZON_US);
 }
 
@@ -624,6 +924,7 @@ extend_life(MtTrail *trail, MtMessage *message, MtTime at)
     message->last_at = at;
   if (at >= message->first_at)
     return;
+  mt_message_whole(trail, message);
   message->first_at = at;
   mt_hops_created(trail, message);
   if (message->root_id == message->id)
@@ -724,6 +1025,7 @@ learn_message_id(MtTrail *trail, MtMessage *message, MtSpan id)
       whole[id.len + 1] = '>';
       id = mt_span(whole, id.len + 2);
     }
+  mt_message_whole(trail, message);
   message->message_id = put(message, id);
   index_message_id(trail, message);
   mt_hops_identified(trail, message);
@@ -760,11 +1062,109 @@ take_envelope(MtTrail *trail, MtMessage *message, const MtEvent *event)
   learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
+/* ---- sessions that end before their message does -------------------------------- */
+
+/* Postfix names a message when its first recipient is accepted; of most of what comes later
+ * in the session, the process and the client are all that is known. */
+static gboolean
+is_being_taken_in(const MtLine *line, const MtEvent *event)
+{
+  return line->pid >= 0 && mt_event_has(event, MT_F_CLIENT_IP) && !mt_event_has(event, MT_F_SESSION)
+         && !mt_event_has(event, MT_F_SENDER) && !mt_event_has(event, MT_F_SIZE)
+         && !mt_event_has(event, MT_F_NRCPT) && !mt_event_has(event, MT_F_MESSAGE_ID);
+}
+
+static void
+begin_transaction(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
+{
+  MtLine begun = { .time = line->time, .host = line->host, .pid = -1 };
+  MtEvent waiting = { 0 };
+
+  if (!is_being_taken_in(line, event) || message->flags & MT_MESSAGE_ACTIVE)
+    return;
+  message->transaction = mt_access_smtp_key(trail, line, event);
+  mt_event_set_text(&waiting, MT_F_QUEUE_ID, mt_message_text(message, message->queue_id));
+  mt_event_set_number(&waiting, MT_F_UID, message->id);
+  mt_pending_add(trail, MT_PENDING_TRANSACTION, message->transaction, &begun, &waiting);
+}
+
+/* The queue manager has it. */
+static void
+end_transaction(MtTrail *trail, MtMessage *message)
+{
+  MtPending *next, *pending;
+
+  if (!message->transaction)
+    return;
+  pending = mt_pending_next(trail, MT_PENDING_TRANSACTION, message->transaction, NULL);
+  for (; pending; pending = next)
+    {
+      MtEvent waiting;
+      MtLine begun;
+
+      next = mt_pending_next(trail, MT_PENDING_TRANSACTION, message->transaction, pending);
+      mt_pending_read(pending, &waiting, &begun);
+      if (mt_event_number(&waiting, MT_F_UID, 0) == message->id)
+        mt_pending_remove(trail, pending);
+    }
+  message->transaction = 0;
+}
+
+/* The client went in the middle of the content.  At its end, it may have been taken. */
+static gboolean
+breaks_content_off(const MtEvent *event)
+{
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  return MT_SPAN_STARTS(reason, "lost connection after DATA")
+         || MT_SPAN_STARTS(reason, "lost connection after BDAT")
+         || MT_SPAN_STARTS(reason, "timeout after DATA")
+         || MT_SPAN_STARTS(reason, "timeout after BDAT");
+}
+
+static void
+leave(MtTrail *trail, MtPending *pending, guint32 flag)
+{
+  MtMessage *message;
+  MtEvent waiting;
+  MtLine begun;
+
+  mt_pending_read(pending, &waiting, &begun);
+  message = mt_message_with_id(trail, begun.host, mt_event_text(&waiting, MT_F_QUEUE_ID),
+                               mt_event_number(&waiting, MT_F_UID, 0));
+  if (message)
+    {
+      message->flags |= flag;
+      message->transaction = 0;
+      mt_message_touch(trail, message);
+    }
+  mt_pending_remove(trail, pending);
+}
+
+void
+mt_messages_push_end(MtTrail *trail, const MtLine *line, const MtEvent *event)
+{
+  guint64 key = mt_access_smtp_key(trail, line, event);
+  MtPending *next, *pending = mt_pending_next(trail, MT_PENDING_TRANSACTION, key, NULL);
+
+  if (pending && breaks_content_off(event)) /* the youngest is the one that comes in */
+    leave(trail, pending, MT_MESSAGE_REFUSED);
+  if (event->kind != MT_EVENT_DISCONNECT)
+    return;
+  for (pending = mt_pending_next(trail, MT_PENDING_TRANSACTION, key, NULL); pending; pending = next)
+    {
+      next = mt_pending_next(trail, MT_PENDING_TRANSACTION, key, pending);
+      if (pending->at <= line->time + MT_TRAIL_GRACE_US)
+        leave(trail, pending, MT_MESSAGE_LEFT);
+    }
+}
+
 static void
 fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   MtSpan service = service_of(line, event);
 
+  mt_message_whole(trail, message);
   message->flags |= MT_MESSAGE_ACCEPTED;
   fold_client(trail, message, event);
   fold_login(trail, line, message, event);
@@ -782,6 +1182,7 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     tell_sent(trail, message, line->time, FALSE);
   mt_verdict_enveloped(trail, message);
   mt_hops_root_changed(trail, message);
+  begin_transaction(trail, line, message, event);
 }
 
 static void
@@ -792,9 +1193,10 @@ fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const Mt
   learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
-static void
-touch_deliveries(MtTrail *trail, MtMessage *message)
+void
+mt_message_touch_deliveries(MtTrail *trail, MtMessage *message)
 {
+  mt_message_whole(trail, message);
   for (guint i = 0; i < message->n_deliveries; i++)
     mt_delivery_touch(trail, message, &message->deliveries[i]);
 }
@@ -804,23 +1206,26 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 {
   gboolean first = !(message->flags & MT_MESSAGE_ACTIVE);
 
+  if (first)
+    mt_message_whole(trail, message);
   message->flags |= MT_MESSAGE_ACTIVE;
+  end_transaction(trail, message);
   message->instance = put(message, instance_of(line));
   take_envelope(trail, message, event);
   tell_sent(trail, message, line->time, FALSE);
   if (first) /* rows of deliveries hold sender and size too */
-    touch_deliveries(trail, message);
+    mt_message_touch_deliveries(trail, message);
   mt_verdict_enveloped(trail, message);
 }
 
 /* A filter has said what becomes of this recipient, before there was an attempt. */
 static MtDelivery *
-find_judged(MtMessage *message, MtSpan recipient)
+find_judged(MtMessage *message, guint32 hash, MtSpan recipient)
 {
-  for (guint i = 0; i < message->n_deliveries; i++)
-    {
-      MtDelivery *delivery = &message->deliveries[i];
+  Walk places = walk(message, hash);
 
+  for (MtDelivery *delivery = next(&places); delivery; delivery = next(&places))
+    {
       if (!delivery->attempts && delivery->stored_action && !delivery->orig_recipient
           && mt_span_equal_nocase(mt_message_text(message, delivery->recipient), recipient))
         return delivery;
@@ -840,7 +1245,9 @@ is_final(MtWord status)
 static MtDelivery *
 find_forerunner(const MtMessage *message, MtSpan recipient, MtSpan orig_recipient)
 {
-  for (guint i = 0; orig_recipient.len && i < message->n_deliveries; i++)
+  guint end = orig_recipient.len ? message->n_deliveries : 0;
+
+  for (guint i = end > MT_TABLE_MAX_WALK ? end - MT_TABLE_MAX_WALK : 0; i < end; i++)
     {
       MtDelivery *delivery = &message->deliveries[i];
       MtSpan to = mt_message_text(message, delivery->recipient);
@@ -856,28 +1263,39 @@ find_forerunner(const MtMessage *message, MtSpan recipient, MtSpan orig_recipien
   return NULL;
 }
 
+static MtDelivery *
+find_delivery(MtMessage *message, guint32 hash, MtSpan recipient, MtSpan orig_recipient)
+{
+  Walk places = walk(message, hash);
+  MtDelivery *delivery;
+
+  while ((delivery = next(&places))
+         && !(mt_span_equal(mt_message_text(message, delivery->recipient), recipient)
+              && mt_span_equal(mt_message_text(message, delivery->orig_recipient), orig_recipient)))
+    continue;
+  return delivery;
+}
+
 MtDelivery *
 mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan orig_recipient,
                     gboolean create)
 {
-  guint32 hash = recipient_hash(trail, recipient, orig_recipient);
-  MtDelivery *delivery;
+  guint32 hash = recipient_hash(trail, recipient);
+  MtDelivery *delivery = find_delivery(message, hash, recipient, orig_recipient);
 
-  for (guint i = 0; i < message->n_deliveries; i++)
+  if (!delivery && message->n_away)
     {
-      delivery = &message->deliveries[i];
-      if (delivery->recipient_hash == hash
-          && mt_span_equal(mt_message_text(message, delivery->recipient), recipient)
-          && mt_span_equal(mt_message_text(message, delivery->orig_recipient), orig_recipient))
-        return delivery;
+      mt_message_recall(trail, message, recipient);
+      mt_message_recall(trail, message, orig_recipient);
+      delivery = find_delivery(message, hash, recipient, orig_recipient);
     }
-  if (!create)
-    return NULL;
+  if (delivery || !create)
+    return delivery;
   delivery = find_forerunner(message, recipient, orig_recipient);
   if (delivery && delivery->orig_recipient)
     return delivery;
   if (!delivery)
-    delivery = find_judged(message, recipient);
+    delivery = find_judged(message, hash, recipient);
   if (message->n_deliveries == 1 && message->deliveries[0].flags & MT_DELIVERY_PLACEHOLDER)
     delivery = &message->deliveries[0];
   else if (!delivery)
@@ -886,7 +1304,7 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
       delivery->id = trail->ids.delivery++;
     }
   delivery->flags &= ~MT_DELIVERY_PLACEHOLDER;
-  delivery->recipient_hash = hash;
+  set_recipient_hash(message, delivery, hash);
   delivery->recipient = put(message, recipient);
   delivery->orig_recipient = put(message, orig_recipient);
   return delivery;
@@ -1006,7 +1424,7 @@ fold_dequeue(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEve
   if (MT_SPAN_IS(reason, "deleted"))
     message->flags |= MT_MESSAGE_DELETED;
   if (reason.len)
-    touch_deliveries(trail, message);
+    mt_message_touch_deliveries(trail, message);
 }
 
 static void
@@ -1019,7 +1437,7 @@ fold_hold(MtTrail *trail, MtMessage *message, const MtLine *line, gboolean on)
     message->flags |= MT_MESSAGE_ON_HOLD;
   else
     message->flags &= ~MT_MESSAGE_ON_HOLD;
-  touch_deliveries(trail, message);
+  mt_message_touch_deliveries(trail, message);
 }
 
 static void
@@ -1027,7 +1445,7 @@ fold_requeue(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEve
 {
   message->flags |= MT_MESSAGE_REQUEUED | MT_MESSAGE_DEQUEUED;
   message->dequeued_at = line->time;
-  touch_deliveries(trail, message);
+  mt_message_touch_deliveries(trail, message);
   if (mt_event_has(event, MT_F_NEXT_QUEUE_ID))
     mt_hops_on(trail, message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
 }
@@ -1051,8 +1469,7 @@ find_bounced(const MtTrail *trail, MtSpan message_id, const MtMessage *child, Mt
 {
   MtMessage *best = NULL;
 
-  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_message_id, link);
 
@@ -1173,6 +1590,18 @@ fold_notice(MtTrail *trail, MtMessage *message, const MtEvent *event)
     message->flags |= MT_MESSAGE_REFUSED;
 }
 
+/* Larger than message_size_limit: smtpd and cleanup(8) say so while it comes in. */
+static void
+fold_limit(MtMessage *message, const MtEvent *event)
+{
+  MtSpan reason = mt_event_text(event, MT_F_REASON);
+
+  if (MT_SPAN_IS(reason, "queue file size limit exceeded")
+      || (MT_SPAN_STARTS(reason, "BDAT request from ")
+          && MT_SPAN_ENDS(reason, " exceeds message size limit")))
+    message->flags |= MT_MESSAGE_REFUSED;
+}
+
 static void
 fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
@@ -1214,6 +1643,9 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
       return;
     case MT_EVENT_NOTICE:
       fold_notice(trail, message, event);
+      return;
+    case MT_EVENT_LIMIT:
+      fold_limit(message, event);
       return;
     default:
       return;

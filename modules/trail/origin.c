@@ -100,8 +100,7 @@ apply(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *fac
   mt_message_fold(trail, line, message, &event);
   if (!mt_event_has(facts, MT_F_LOCAL_PORT))
     message->port = port;
-  for (guint i = 0; i < message->n_deliveries; i++)
-    mt_delivery_touch(trail, message, &message->deliveries[i]);
+  mt_message_touch_deliveries(trail, message);
 }
 
 /* ---- both come first ------------------------------------------------------------------------- */

@@ -9,11 +9,13 @@
 
 /* Beyond, the oldest goes: by then its line was lost. */
 #define MAX_PENDING 20000
+#define MAX_PENDING_BYTES (16 * 1024 * 1024)
 
 void
 mt_pending_init(MtTrail *trail)
 {
   mt_table_init(&trail->by_pending);
+  trail->pending_bytes = 0;
   trail->dirty_pendings = g_ptr_array_new();
 }
 
@@ -28,7 +30,7 @@ append_pair(GString *data, const gchar *name, MtSpan value)
 {
   g_string_append(data, name);
   g_string_append_c(data, '\0');
-  for (gsize i = 0; i < value.len; i++)
+  for (gsize i = 0; i < MIN(value.len, MT_TEXT_MAX_BYTES); i++)
     g_string_append_c(data, value.at[i] ? value.at[i] : ' ');
   g_string_append_c(data, '\0');
 }
@@ -134,9 +136,10 @@ mt_pending_add(MtTrail *trail, MtPendingKind kind, guint64 key, const MtLine *li
   pending->id = trail->ids.pending++;
   pending->at = line->time;
   pending->data_bytes = data->len;
-  pending->data = g_string_free(data, FALSE);
+  pending->data = g_realloc(g_string_free(data, FALSE), pending->data_bytes + 1);
+  trail->pending_bytes += pending->data_bytes;
   touch(trail, pending);
-  if (trail->pendings.count > MAX_PENDING)
+  while (trail->pendings.count > MAX_PENDING || trail->pending_bytes > MAX_PENDING_BYTES)
     {
       mt_pending_remove(trail, trail->pendings.oldest);
       trail->counters.orphaned++;
@@ -172,6 +175,7 @@ mt_pending_remove(MtTrail *trail, MtPending *pending)
 {
   mt_table_remove(&trail->by_pending, &pending->by_key);
   MT_LRU_REMOVE(&trail->pendings, pending);
+  trail->pending_bytes -= pending->data_bytes;
   pending->removed = TRUE;
   touch(trail, pending);
 }
@@ -185,6 +189,7 @@ found(gpointer sink, const MtPendingRow *row)
   pending->at = row->at;
   pending->data = g_memdup2(row->data.at, MAX(row->data.len, 1));
   pending->data_bytes = row->data.len;
+  ((MtTrail *) sink)->pending_bytes += row->data.len;
   pending->stored = TRUE;
 }
 

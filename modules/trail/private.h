@@ -30,7 +30,7 @@ typedef struct
 typedef struct
 {
   gint64 id;
-  guint32 recipient_hash;
+  guint32 recipient_hash; /* whatever the case of its letters */
   guint32 flags; /* MT_DELIVERY_* */
   MtTime last_at;
   gint64 delay_us;
@@ -57,8 +57,15 @@ struct MtMessage
   MtMessage *parent;        /* where that is in memory */
   GPtrArray *children;      /* those in memory; NULL: none */
   MtDelivery *deliveries;
-  guint n_deliveries, size_deliveries;
+  guint32 *index; /* of many: places in deliveries, plus 1, by recipient */
+  guint n_deliveries, size_deliveries, size_index;
+  guint n_away, n_away_waiting; /* deliveries that are on disk only; those not at their end */
+  guint32 *away;                /* their recipients' hashes */
+  guint size_away, used_away;
+  guint32 packed; /* bytes of text when it was packed last */
+  gsize bytes;    /* as counted in the trail's */
   gint64 id, parent_id, root_id;
+  guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
   MtTime first_at, last_at, dequeued_at, root_at, hold_at;
   MtIp client_ip;
   gint64 size, nrcpt;
@@ -90,6 +97,7 @@ struct MtAccess
   MtWord service;
   gint32 day, stored_day;
   gboolean has_ip, has_local_ip, dirty;
+  gsize bytes; /* as counted in the trail's */
 };
 
 typedef struct MtFailure MtFailure;
@@ -111,6 +119,7 @@ struct MtFailure
   gint32 tag;  /* where the account came back masked, see rows.h */
   gint32 day, stored_day;
   gboolean has_ip, in_sessions, dirty;
+  gsize bytes; /* as counted in the trail's */
 };
 
 typedef struct MtPending MtPending;
@@ -205,6 +214,8 @@ struct MtTrail
   MtTrailIds ids;
   MtTrailCounters counters;
   MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending, by_sum;
+  gsize message_bytes, access_bytes, pending_bytes;
+  gboolean any_gone, any_access_gone; /* a message, a login has left memory */
   MT_LRU(MtMessage) messages;
   MT_LRU(MtAccess) accesses;
   MT_LRU(MtFailure) failures;
@@ -225,6 +236,14 @@ struct MtTrail
   MtJudged judged[MT_JUDGED_SLOTS];
 };
 
+/* ---- bounds ---------------------------------------------------------------- */
+
+/* Deliveries of one message that stay in memory behind a commit. */
+#define MT_MESSAGE_MAX_DELIVERIES 512
+
+/* Messages may take so much for each that the settings allow: texts are long at times. */
+#define MT_MESSAGE_MAX_BYTES 2048
+
 /* ---- time ---------------------------------------------------------------- */
 
 /* Stamps of one second, and lines of several processes that pass each other. */
@@ -242,6 +261,9 @@ void mt_messages_push(MtTrail *trail, const MtLine *line, const MtEvent *event);
  * Message-ID names.  That never makes them one mail. */
 void mt_messages_push_notification(MtTrail *trail, const MtLine *line, const MtEvent *event);
 
+/* mt_messages_push_end: an SMTP session is over, or in trouble; the line names no message. */
+void mt_messages_push_end(MtTrail *trail, const MtLine *line, const MtEvent *event);
+
 /* mt_message_touch: the record changes: it will be flushed. */
 void mt_message_touch(MtTrail *trail, MtMessage *message);
 void mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery);
@@ -258,6 +280,21 @@ void mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id);
 /* mt_message_may_be_on_disk: is it worth a look for this queue ID or Message-ID, for a line
  * of @at? */
 gboolean mt_message_may_be_on_disk(const MtTrail *trail, MtSpan id, MtTime at);
+
+/* mt_message_settle: its rows are on disk: many deliveries and old texts leave memory. */
+void mt_message_settle(MtTrail *trail, MtMessage *message);
+
+/* mt_message_drop_index: the places of its deliveries have changed. */
+void mt_message_drop_index(MtMessage *message);
+
+/* mt_message_whole: all its deliveries come into memory, for what all of them must know. To
+ * be called before it changes: what was counted of them is counted as it was. */
+void mt_message_whole(MtTrail *trail, MtMessage *message);
+
+/* mt_message_recall: those of this recipient do. */
+void mt_message_recall(MtTrail *trail, MtMessage *message, MtSpan recipient);
+
+void mt_message_touch_deliveries(MtTrail *trail, MtMessage *message);
 
 /* mt_messages_trim: lets the oldest clean records leave memory. */
 void mt_messages_trim(MtTrail *trail);
@@ -366,6 +403,9 @@ void mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent
 gboolean mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEvent *event,
                                  MtSpan *account, MtSpan *method);
 
+/* mt_access_smtp_key: one client's connection to one smtpd process. */
+guint64 mt_access_smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event);
+
 /* mt_access_push_client: the name and version that an IMAP client gives of itself. */
 void mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event);
 
@@ -420,6 +460,9 @@ MtDirection mt_judge_direction(const MtTrail *trail, const MtMessage *message,
 /* mt_judge_stayed_here: what was sent to no relay is in a mailbox here, whatever the transport
  * is called (Exim's and Sendmail's have any name), but for qmail's and ICDSoft's "remote". */
 gboolean mt_judge_stayed_here(MtSpan transport, gboolean has_relay);
+
+/* mt_judge_is_at_end: nothing more will be tried. */
+gboolean mt_judge_is_at_end(const MtDelivery *delivery);
 
 MtState mt_judge_state(const MtMessage *message);
 

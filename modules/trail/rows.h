@@ -118,6 +118,7 @@ enum
   MT_MESSAGE_HAS_CHILDREN = 1 << 10,
   MT_MESSAGE_DISCARDED = 1 << 12, /* silently dropped before it was queued */
   MT_MESSAGE_SENT_TOLD = 1 << 13, /* the watch knows for how many recipients it is */
+  MT_MESSAGE_LEFT = 1 << 14,      /* its client has gone: what has no content by then never has */
 };
 
 typedef struct
@@ -156,6 +157,8 @@ typedef struct
   MtParentKind parent_kind;
   MtState state;
   guint32 flags;
+  /* On the way back: deliveries that do not come with it, and those of them not at their end. */
+  guint n_away, n_away_waiting;
 } MtMessageRow;
 
 #define MT_NO_DAY G_MININT32
@@ -363,19 +366,21 @@ typedef struct
 /* Something that waits for the line it belongs to. */
 typedef enum
 {
-  MT_PENDING_STORED = 1, /* a mailbox took a message whose delivery is not known yet */
-  MT_PENDING_LOGOUT,     /* a logout whose login is not known yet */
-  MT_PENDING_CHILD,      /* a message goes on under a queue ID that is not known yet */
-  MT_PENDING_PARENT,     /* a message came from a queue ID that is not known yet */
-  MT_PENDING_CLIENT,     /* who the client of an SMTP session is, for its other lines */
-  MT_PENDING_SESSION,    /* a dialogue, as far as it has come */
-  MT_PENDING_RECIPIENT,  /* one of a dialogue's recipients */
-  MT_PENDING_ATTEMPT,    /* a delivery that will end under its own number */
-  MT_PENDING_ORIGIN,     /* what is known of the message that a process queued */
-  MT_PENDING_QUEUED_BY,  /* a message, by the process that queued it */
-  MT_PENDING_NAMED,      /* a message that its delivery calls by a part of its name */
-  MT_PENDING_ENVELOPE,   /* a message that its delivery names by its envelope alone */
-  MT_PENDING_VERDICT,    /* a filter judged a message that is not known yet */
+  MT_PENDING_STORED = 1,  /* a mailbox took a message whose delivery is not known yet */
+  MT_PENDING_LOGOUT,      /* a logout whose login is not known yet */
+  MT_PENDING_CHILD,       /* a message goes on under a queue ID that is not known yet */
+  MT_PENDING_PARENT,      /* a message came from a queue ID that is not known yet */
+  MT_PENDING_CLIENT,      /* who the client of an SMTP session is, for its other lines */
+  MT_PENDING_SESSION,     /* a dialogue, as far as it has come */
+  MT_PENDING_RECIPIENT,   /* one of a dialogue's recipients */
+  MT_PENDING_ATTEMPT,     /* a delivery that will end under its own number */
+  MT_PENDING_ORIGIN,      /* what is known of the message that a process queued */
+  MT_PENDING_QUEUED_BY,   /* a message, by the process that queued it */
+  MT_PENDING_NAMED,       /* a message that its delivery calls by a part of its name */
+  MT_PENDING_ENVELOPE,    /* a message that its delivery names by its envelope alone */
+  MT_PENDING_VERDICT,     /* a filter judged a message that is not known yet */
+  MT_PENDING_TRANSACTION, /* a message that an SMTP server is still taking in */
+  MT_PENDING_LOOK_UP,     /* an account that is unknown: a login, or a recipient of LMTP's */
 } MtPendingKind;
 
 typedef struct

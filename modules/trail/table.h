@@ -14,7 +14,8 @@ typedef struct MtLink MtLink;
 
 struct MtLink
 {
-  MtLink *next, **at; /* what points to it: leaving takes no walk down a chain */
+  MtLink *next;
+  MtLink **at; /* what points to this one */
   guint64 hash;
 };
 
@@ -53,6 +54,16 @@ mt_table_next(const MtLink *link)
     link = link->next;
   return (MtLink *) link;
 }
+
+/* Records of one hash that are looked at, the newest first: who floods us with one address,
+ * one Message-ID, must not make each further line dearer. */
+#define MT_TABLE_MAX_WALK 256
+
+/* MT_TABLE_EACH: @link goes through the newest records of @hash. */
+#define MT_TABLE_EACH(link, table, hash) \
+  for (guint left_ = MT_TABLE_MAX_WALK; left_; left_ = 0) \
+    for (MtLink *link = mt_table_first(table, hash); link && left_; \
+         left_--, link = mt_table_next(link))
 
 /* MT_OF_LINK: the record around a link. */
 #define MT_OF_LINK(type, member, link) \

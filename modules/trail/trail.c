@@ -252,6 +252,8 @@ push_notice(MtTrail *trail, const MtLine *line, const MtEvent *event)
     mt_access_push_client(trail, line, event);
   if (mt_event_has(event, MT_F_CLIENT_IP) && is_handed_on(event))
     push_connection(trail, line, event);
+  else if (mt_event_has(event, MT_F_CLIENT_IP) && !mt_event_has(event, MT_F_QUEUE_ID))
+    mt_messages_push_end(trail, line, event);
 }
 
 /* What lines mean that are not about one queued message alone. */
@@ -266,6 +268,7 @@ push_others(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fa
       return;
     case MT_EVENT_DISCONNECT:
       mt_access_push_disconnect(trail, line, event);
+      mt_messages_push_end(trail, line, event);
       return;
     case MT_EVENT_ACCEPT:
       if (mt_event_has(event, MT_F_AUTH_USER) && !mt_event_has(event, MT_F_ORIG_QUEUE_ID))
@@ -490,6 +493,12 @@ no_pendings(gpointer self, MtPendingFound found, gpointer sink)
 {
 }
 
-const MtTrailBacking mt_trail_backing_null
-  = { NULL, no_messages, no_messages_by_id, no_children, no_access, no_accesses, no_failures,
-      no_pendings };
+static void
+no_deliveries(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient,
+              MtDeliveryFound found, gpointer sink)
+{
+}
+
+const MtTrailBacking mt_trail_backing_null = { NULL,        no_messages, no_messages_by_id,
+                                               no_children, no_access,   no_accesses,
+                                               no_failures, no_pendings, no_deliveries };

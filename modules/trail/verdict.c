@@ -108,6 +108,7 @@ end_recipient(MtTrail *trail, MtMessage *message, const MtEvent *event)
   if (end == MT_WORD_NONE || !recipient.len
       || !MT_SPAN_IS(mt_event_text(event, MT_F_FILTER), "amavis"))
     return;
+  mt_message_recall(trail, message, recipient);
   for (guint i = 0; i < message->n_deliveries; i++)
     if (mt_span_equal_nocase(text(message, message->deliveries[i].recipient), recipient))
       {
@@ -123,9 +124,15 @@ void
 mt_verdict_fold(MtTrail *trail, MtMessage *message, const MtEvent *event)
 {
   MtSpan action = mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_ACTION)));
+  gdouble score = message->spam_score;
+  guint32 texts = message->arena.used;
+  gboolean changed;
 
   if (weight_of_action(action) > weight_of_action(text(message, message->spam_action)))
-    message->spam_action = mt_arena_put(&message->arena, action);
+    {
+      mt_message_whole(trail, message);
+      message->spam_action = mt_arena_put(&message->arena, action);
+    }
   if (mt_event_has(event, MT_F_SCORE) && !(message->spam_score >= event->value[MT_F_SCORE].real))
     message->spam_score = event->value[MT_F_SCORE].real;
   take_text(message, &message->virus, event, MT_F_VIRUS);
@@ -133,9 +140,10 @@ mt_verdict_fold(MtTrail *trail, MtMessage *message, const MtEvent *event)
   take_result(message, &message->spf, event, MT_F_SPF);
   take_result(message, &message->dkim, event, MT_F_DKIM);
   take_result(message, &message->dmarc, event, MT_F_DMARC);
+  changed = texts != message->arena.used || score != message->spam_score;
   end_recipient(trail, message, event);
-  for (guint i = 0; i < message->n_deliveries; i++)
-    mt_delivery_touch(trail, message, &message->deliveries[i]);
+  if (changed)
+    mt_message_touch_deliveries(trail, message);
   if (mt_event_has(event, MT_F_NEXT_QUEUE_ID))
     mt_hops_on(trail, message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
 }
@@ -170,8 +178,7 @@ find_only(const MtTrail *trail, MtSpan message_id, MtTime at, guint *n)
   MtMessage *only = NULL;
 
   *n = 0;
-  for (MtLink *link = mt_table_first(&trail->by_message_id, mt_trail_hash(trail, message_id)); link;
-       link = mt_table_next(link))
+  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_message_id, link), *root;
 

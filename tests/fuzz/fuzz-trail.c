@@ -133,6 +133,24 @@ pendings(gpointer self, MtPendingFound found, gpointer sink)
     found(sink, row);
 }
 
+static void
+deliveries_of(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient,
+              MtDeliveryFound found, gpointer sink)
+{
+  GHashTableIter iter;
+  gpointer row;
+
+  g_hash_table_iter_init(&iter, ((Disk *)self)->deliveries);
+  while (g_hash_table_iter_next(&iter, NULL, &row))
+    {
+      const MtDeliveryRow *delivery = row;
+
+      if (delivery->message_id == message_id
+          && (!recipient.at || mt_span_equal(delivery->recipient, recipient)))
+        found(sink, delivery);
+    }
+}
+
 /* ---- a commit ---------------------------------------------------------------------------- */
 
 #define PUT(disk, batch, rows, Type)                      \
@@ -273,7 +291,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 new_rows(),
                 { MT_NO_TIME, { 1, 1, 1, 1, 1, 1, 1, 1 } } };
   MtTrailBacking backing = { &disk,         by_queue_id,   by_message_id,  by_parent,
-                             access_by_key, open_accesses, failures_since, pendings };
+                             access_by_key, open_accesses, failures_since, pendings,
+                             deliveries_of };
   MtTrail *trail;
 
   if (mt_scan_char(&cur, '\x04'))

@@ -261,6 +261,11 @@ def facts(bed, ids):
     tap.same(bed.rows("SELECT stage, code, reason_class FROM mail_rejected WHERE sender='peer@example.net'"),
              [dict(stage="MAIL", code=552, reason_class="message-too-large")], "a SIZE that is too large")
     tap.same(bed.one("SELECT count(*) FROM accesses WHERE logout_time IS NULL"), 0, "each login has its end")
+    tap.same(bed.rows("SELECT queue_id, state FROM messages WHERE state='queued' AND sender IS NULL"), [],
+             "what clients broke off, and what was too large, is not queued")
+    tap.ok(bed.one("SELECT count(*) FROM messages WHERE state='rejected'") >= 3, "but rejected")
+    tap.same(bed.one("SELECT count(*) FROM accesses_failed WHERE account='nobody@example.com'"), 0,
+             "a recipient that LMTP does not find is no failed login")
     tap.ok(bed.one("SELECT count(*) FROM incidents WHERE kind='limit' AND ip='127.0.0.1'"),
            "the connection rate limit is an incident", bed.rows("SELECT kind, ip, reason FROM incidents"))
     tap.same(bed.one("SELECT count(*) FROM incidents WHERE kind='tls-error' AND ip='127.0.0.1'"), 2,
