@@ -350,7 +350,8 @@ static const MtKey *
 find_key(const MtKey *keys, MtSpan name)
 {
   for (; keys->name.at; keys++)
-    if (mt_span_equal(keys->name, name))
+    if (keys->name.len == name.len && keys->name.at[0] == name.at[0]
+        && memcmp(keys->name.at, name.at, name.len) == 0)
       return keys;
   return NULL;
 }
@@ -464,12 +465,15 @@ MtParse
 mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
 {
   guint64 has[2] = { event->has[0], event->has[1] };
+  gchar first = text.len ? text.at[0] : '\0';
 
   for (const MtRule *rule = rules; rule->prefix.at; rule++)
     {
       MtCursor cur;
       MtParse parse = MT_PARSE_MATCH;
 
+      if (rule->first && rule->first != first)
+        continue;
       if (!mt_span_starts(text, rule->prefix))
         continue;
       cur = mt_cursor(text);
@@ -516,14 +520,19 @@ find_claim(const MtParser *parser, MtSpan program, MtClaim *named, guint64 *shap
     }
 }
 
+/* A name's first and last bytes tell it from most others; who makes names that share a slot
+ * costs himself the claims' time. */
 static guint
 slot_of(MtParser *parser, MtSpan program)
 {
-  guint hash = program.len;
+  gsize part = MIN(program.len, sizeof(guint64));
+  guint64 first = 0, last = 0;
+  guint hash;
 
-  for (gsize i = 0; i < program.len; i++)
-    hash = hash * 31 + (guchar)program.at[i];
-  hash = (hash ^ (hash >> 8)) % MT_PARSER_SLOTS;
+  memcpy(&first, program.at, part);
+  memcpy(&last, program.at + program.len - part, part);
+  first = (first ^ (last << 5 | last >> 59)) + program.len;
+  hash = (first * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> 48) % MT_PARSER_SLOTS;
   if (parser->slot[hash].len != program.len
       || memcmp(parser->slot[hash].name, program.at, program.len) != 0)
     {

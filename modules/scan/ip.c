@@ -7,21 +7,23 @@ static const guint8 mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0x
 static gboolean
 parse_v4(MtSpan text, guint8 out[4])
 {
-  MtCursor cur = mt_cursor(text);
-  guint64 part;
+  const gchar *at = text.at, *end = text.at + text.len;
 
   for (gint i = 0; i < 4; i++)
     {
       const gchar *from;
+      guint part = 0;
 
-      if (i && !mt_scan_char(&cur, '.'))
+      if (i && (at == end || *at++ != '.'))
         return FALSE;
-      from = cur.at;
-      if (!mt_scan_u64(&cur, &part) || part > 255 || cur.at - from > 3)
+      from = at;
+      for (guint digit; at < end && at - from < 3 && (digit = (guint) *at - '0') < 10; at++)
+        part = part * 10 + digit;
+      if (at == from || part > 255)
         return FALSE;
       out[i] = part;
     }
-  return cur.at == cur.end;
+  return at == end;
 }
 
 /* inet_pton() wants a NUL-terminated string and knows no zone. */
@@ -45,7 +47,7 @@ mt_ip_parse(MtSpan text, MtIp *out)
 {
   MtIp ip;
 
-  if (text.len > 5 && mt_span_equal_nocase(mt_span(text.at, 5), MT_SPAN("IPv6:")))
+  if (text.len > 5 && text.at[4] == ':' && mt_span_equal_nocase(mt_span(text.at, 5), MT_SPAN("IPv6:")))
     text = mt_span(text.at + 5, text.len - 5);
   if (text.len < 2)
     return FALSE;

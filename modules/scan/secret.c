@@ -66,6 +66,23 @@ is_harmless(const Marker *marker, MtSpan behind)
   return FALSE;
 }
 
+/* Which bytes follow the first byte of a marker, a bit for the lower five bits of each: little
+ * of a text gets past this. */
+#define BIT(c) (1u << ((c) & 31))
+static const guint32 second_bytes[256] = {
+  ['p'] = BIT('a'), ['P'] = BIT('a'), ['r'] = BIT('e'), ['R'] = BIT('e'),
+  ['s'] = BIT('e') | BIT('a'), ['S'] = BIT('e') | BIT('a'), ['t'] = BIT('o'), ['T'] = BIT('o'),
+  ['q'] = BIT('u'), ['Q'] = BIT('u'), ['i'] = BIT('n'), ['I'] = BIT('n'),
+  ['d'] = BIT('e'), ['D'] = BIT('e'), ['a'] = BIT('u') | BIT('f'), ['A'] = BIT('u') | BIT('f'),
+  ['c'] = BIT('o'), ['C'] = BIT('o'), ['('] = BIT('p') | BIT('i'), [':'] = BIT(' '),
+};
+
+static gboolean
+may_begin(const gchar *at)
+{
+  return (second_bytes[(guchar)at[0]] & BIT((guchar)at[1])) != 0;
+}
+
 /* The byte behind a marker at @at that a secret may follow; NULL: there is none. */
 static const gchar *
 find_marker(MtSpan text)
@@ -120,8 +137,8 @@ mt_secret_cut(MtSpan text)
   if (is_lone_answer(text, &from) || is_auth_debug(text, &from))
     text.len = from - text.at;
 
-  for (gsize i = 0; i < text.len; i++)
-    if ((from = find_marker(mt_span(text.at + i, text.len - i))))
+  for (gsize i = 0; i + 1 < text.len; i++)
+    if (may_begin(text.at + i) && (from = find_marker(mt_span(text.at + i, text.len - i))))
       return mt_span(text.at, from - text.at);
   return text;
 }
