@@ -174,15 +174,15 @@ gboolean
 mt_scan_queue_id(MtCursor *cur, MtSpan *out)
 {
   MtCursor try = *cur;
-  gboolean digit = FALSE;
+  guint8 any = 0;
   MtSpan id;
 
   if (!mt_scan_word(&try, &id) || id.len < QUEUE_ID_MIN_BYTES || id.len > QUEUE_ID_MAX_BYTES
       || MT_SPAN_IS(id, "NOQUEUE"))
     return FALSE;
   for (gsize i = 0; i < id.len; i++)
-    digit |= mt_is_class(id.at[i], MT_CHAR_DIGIT);
-  if (!digit && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
+    any |= mt_byte_class[(guchar)id.at[i]];
+  if (!(any & MT_CHAR_DIGIT) && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
     return FALSE;
   *cur = try;
   *out = id;
@@ -525,12 +525,16 @@ find_claim(const MtParser *parser, MtSpan program, MtClaim *named, guint64 *shap
 static guint
 slot_of(MtParser *parser, MtSpan program)
 {
-  gsize part = MIN(program.len, sizeof(guint64));
   guint64 first = 0, last = 0;
   guint hash;
 
-  memcpy(&first, program.at, part);
-  memcpy(&last, program.at + program.len - part, part);
+  if (program.len >= sizeof first)
+    {
+      memcpy(&first, program.at, sizeof first);
+      memcpy(&last, program.at + program.len - sizeof last, sizeof last);
+    }
+  for (gsize i = 0; i < program.len && i < sizeof first && !last; i++)
+    first = first << 8 | (guchar)program.at[i];
   first = (first ^ (last << 5 | last >> 59)) + program.len;
   hash = (first * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> 48) % MT_PARSER_SLOTS;
   if (parser->slot[hash].len != program.len

@@ -161,7 +161,10 @@ scan_cell(Cells *cells, MtSpan *cell)
     return FALSE;
   if (mt_cursor_peek(cur) != '"' || !scan_quoted_cell(cur, cell))
     {
-      const gchar *comma = cur->at < cur->end ? memchr(cur->at, ',', cur->end - cur->at) : NULL;
+      const gchar *comma = cur->at;
+
+      if (mt_cursor_peek(cur) != ',') /* many cells are empty */
+        comma = cur->at < cur->end ? memchr(cur->at, ',', cur->end - cur->at) : NULL;
 
       *cell = mt_span(cur->at, (comma ? comma : cur->end) - cur->at);
       cur->at += cell->len;

@@ -28,18 +28,18 @@ typedef struct
 static gboolean
 is_queue_id(MtSpan id)
 {
-  gboolean digit = FALSE, lower = FALSE;
+  guint8 any = 0, all = 0xff;
 
   if (id.len < 5 || id.len > 31)
     return FALSE;
   for (gsize i = 0; i < id.len; i++)
     {
-      digit |= mt_is_class(id.at[i], MT_CHAR_DIGIT);
-      lower |= mt_is_class(id.at[i], MT_CHAR_LOWER);
+      any |= mt_byte_class[(guchar)id.at[i]];
+      all &= mt_byte_class[(guchar)id.at[i]];
     }
-  if (!lower)
-    return digit || mt_span_is_all(id, MT_CHAR_UPPER_HEX);
-  return id.len >= 10 && mt_span_is_all(id, MT_CHAR_BASE52) && memchr(id.at, 'z', id.len);
+  if (!(any & MT_CHAR_LOWER))
+    return (any & MT_CHAR_DIGIT) || (all & MT_CHAR_UPPER_HEX);
+  return id.len >= 10 && (all & MT_CHAR_BASE52) && memchr(id.at, 'z', id.len);
 }
 
 static gboolean

@@ -32,25 +32,59 @@ mt_span_equal_nocase(MtSpan a, MtSpan b)
   return a.len == b.len && (a.len == 0 || g_ascii_strncasecmp(a.at, b.at, a.len) == 0);
 }
 
-/* memchr() is many times as fast as memmem(); after so many first bytes that were none, what is
- * left is memmem()'s, which stays linear whatever the text. */
-#define FIND_TRIES 4
+/* Sixteen bytes that are compared at once, by whatever the processor has for it. */
+typedef guchar Block __attribute__((vector_size(16)));
+
+static Block
+block_of(gchar c)
+{
+  return (Block){ 0 } + (guchar) c;
+}
+
+/* Do any bytes of @at equal those of @first, while those of @behind equal @last? */
+static gboolean
+block_has(const gchar *at, Block first, const gchar *behind, Block last)
+{
+  Block a, b;
+  guint64 hits[2];
+
+  memcpy(&a, at, sizeof a);
+  memcpy(&b, behind, sizeof b);
+  a = (Block) ((a == first) & (b == last));
+  memcpy(hits, &a, sizeof hits);
+  return (hits[0] | hits[1]) != 0;
+}
+
+/* Where the needle's first and last byte both fit, it is compared.  memmem() takes many times
+ * as long for the short needles of dialects; longer ones, with which time would grow, are its. */
+#define NEEDLE_MAX 64
 
 const gchar *
 mt_span_find(MtSpan span, MtSpan needle)
 {
   const gchar *at = span.at, *last;
+  gsize more = needle.len - 1;
+  Block first_byte, last_byte;
 
-  if (!span.len || span.len < needle.len || !needle.len)
-    return span.len && !needle.len ? span.at : NULL;
+  if (!span.len || span.len < needle.len)
+    return NULL;
+  if (!needle.len || needle.len > NEEDLE_MAX)
+    return memmem(span.at, span.len, needle.at, needle.len);
   last = span.at + span.len - needle.len;
-  for (guint try = 0; try < FIND_TRIES; try++, at++)
+  first_byte = block_of(needle.at[0]);
+  last_byte = block_of(needle.at[more]);
+  while (at <= last)
     {
-      at = at <= last ? memchr(at, needle.at[0], last - at + 1) : NULL;
-      if (!at || memcmp(at, needle.at, needle.len) == 0)
-        return at;
+      const gchar *until = last - at >= (gssize) sizeof(Block) ? at + sizeof(Block) : last + 1;
+
+      if (until - at == sizeof(Block) && !block_has(at, first_byte, at + more, last_byte))
+        at = until;
+      for (; at < until; at++)
+        if (*at == needle.at[0] && at[more] == needle.at[more]
+            && memcmp(at, needle.at, needle.len) == 0)
+          return at;
     }
-  return at <= last ? memmem(at, span.at + span.len - at, needle.at, needle.len) : NULL;
+  return NULL;
 }
 
 const gchar *
@@ -132,8 +166,10 @@ mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
     while (at < cur->end && *at != first && *at != second)
       at++;
   else if (first && !second)
-    while (at < cur->end && *at != first)
-      at++;
+    {
+      at = at < cur->end ? memchr(at, first, cur->end - at) : NULL;
+      at = at ? at : cur->end;
+    }
   else
     while (at < cur->end && (*at == '\0' || !strchr(stops, *at)))
       at++;
