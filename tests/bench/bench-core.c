@@ -7,14 +7,12 @@
  * The log is in memory before the clock starts, which is the processor time of this process.
  * Each figure includes those before it.
  */
+#include "bench/measure.h"
 #include "dialects/dialect.h"
 #include "dialects/spec.h"
 #include "trail/trail.h"
 
-#include <malloc.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #define BATCH_LINES 20000
 
@@ -23,25 +21,14 @@ typedef struct
   MtStream stream;
   MtParser parser;
   MtTrail *trail;
-  guint64 lines;
   guint in_batch;
   guint64 known, found[MT_FIELD_COUNT];
 } Bench;
 
-typedef void (*LineFunc)(Bench *bench, MtSpan raw);
-
-static gdouble
-now_s(void)
-{
-  struct timespec at;
-
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &at);
-  return at.tv_sec + at.tv_nsec / 1e9;
-}
-
 static void
-do_head(Bench *bench, MtSpan raw)
+do_head(gpointer data, MtSpan raw)
 {
+  Bench *bench = data;
   MtLine line;
 
   mt_stream_head(&bench->stream, raw, &line);
@@ -61,14 +48,17 @@ parse_line(Bench *bench, MtStream *stream, MtSpan raw)
 }
 
 static void
-do_parse(Bench *bench, MtSpan raw)
+do_parse(gpointer data, MtSpan raw)
 {
+  Bench *bench = data;
+
   parse_line(bench, &bench->stream, raw);
 }
 
 static void
-do_fields(Bench *bench, MtSpan raw)
+do_fields(gpointer data, MtSpan raw)
 {
+  Bench *bench = data;
   MtLine line;
   MtEvent event;
 
@@ -81,8 +71,9 @@ do_fields(Bench *bench, MtSpan raw)
 
 /* As the engine does, but what would be stored is thrown away. */
 static void
-do_trail(Bench *bench, MtSpan raw)
+do_trail(gpointer data, MtSpan raw)
 {
+  Bench *bench = data;
   MtLine line;
   MtEvent event;
   MtFact fact;
@@ -96,32 +87,6 @@ do_trail(Bench *bench, MtSpan raw)
   bench->in_batch = 0;
   mt_batch_free(mt_trail_flush(bench->trail, NULL, NULL));
   mt_trail_committed(bench->trail);
-}
-
-static gdouble
-run(Bench *bench, const gchar *text, gsize size, LineFunc func)
-{
-  const gchar *at = text, *end = text + size;
-  gdouble begin = now_s();
-
-  while (at < end)
-    {
-      const gchar *eol = memchr(at, '\n', end - at);
-
-      eol = eol ? eol : end;
-      func(bench, mt_span(at, eol - at));
-      bench->lines++;
-      at = eol + 1;
-    }
-  return now_s() - begin;
-}
-
-static void
-say(const gchar *what, guint64 lines, gdouble took_s)
-{
-  printf("{\"mode\":\"%s\",\"lines\":%" G_GUINT64_FORMAT
-         ",\"seconds\":%.3f,\"ns_per_line\":%.1f,\"lines_per_second\":%.0f}\n",
-         what, lines, took_s, took_s * 1e9 / lines, lines / took_s);
 }
 
 static void
@@ -239,13 +204,13 @@ bench_fixture(Bench *bench, const MtClock *clock, const gchar *path)
                       g_ptr_array_new_with_free_func(g_free), g_string_chunk_new(1 << 20) };
   gboolean ok = load_fixture(&fixture, clock, path);
   gchar *name = spec_name(path);
-  gdouble begin = now_s();
+  gdouble begin = measure_now_s();
 
   for (guint i = 0; i < fixture.lines->len; i++)
     parse_line(bench, g_ptr_array_index(fixture.streams, i),
                g_array_index(fixture.lines, MtSpan, i));
   if (ok)
-    say(name, fixture.lines->len, now_s() - begin);
+    measure_say(name, fixture.lines->len, measure_now_s() - begin);
   g_free(name);
   g_array_free(fixture.lines, TRUE);
   g_ptr_array_free(fixture.streams, TRUE);
@@ -258,14 +223,16 @@ bench_fixture(Bench *bench, const MtClock *clock, const gchar *path)
  */
 
 static gboolean
-bench_log(Bench *bench, const MtClock *clock, const gchar *mode, LineFunc func, const gchar *path)
+bench_log(Bench *bench, const MtClock *clock, const gchar *mode, MeasureFunc func,
+          const gchar *path)
 {
   static const MtTrailSettings settings = { .learn_domains = TRUE,
                                             .store_subject = TRUE,
                                             .max_messages = MT_TRAIL_MAX_MESSAGES };
   static const MtHashKey key;
   static const MtTrailStart start = { .horizon = MT_NO_TIME };
-  gdouble took_s;
+  gdouble begin;
+  guint64 lines;
   gchar *text;
   gsize size;
 
@@ -274,11 +241,12 @@ bench_log(Bench *bench, const MtClock *clock, const gchar *mode, LineFunc func, 
   mt_stream_init(&bench->stream, clock, NULL, MT_NO_SPAN);
   bench->trail = mt_trail_new(&settings, &mt_trail_backing_null, &key);
   mt_trail_reset(bench->trail, &start);
-  took_s = run(bench, text, size, func);
+  begin = measure_now_s();
+  lines = measure_lines(mt_span(text, size), func, bench);
   if (func == do_fields)
     say_fields(bench);
   else
-    say(mode, bench->lines, took_s);
+    measure_say(mode, lines, measure_now_s() - begin);
   mt_trail_free(bench->trail);
   g_free(text);
   return TRUE;
@@ -290,7 +258,7 @@ main(int argc, char **argv)
   static const struct
   {
     const gchar *name;
-    LineFunc func;
+    MeasureFunc func;
   } modes[] = {
     { "head", do_head }, { "parse", do_parse }, { "trail", do_trail }, { "fields", do_fields }
   };
