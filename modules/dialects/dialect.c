@@ -431,14 +431,17 @@ read_value(const MtKey *key, MtCursor *cur, MtEvent *event)
 }
 
 /* A key is a word of small letters, digits, '_' and '-', and '=' behind it. */
-static gboolean
+static inline gboolean
 scan_key(MtCursor *cur, MtSpan *name)
 {
-  MtCursor try = *cur;
+  const gchar *at = cur->at, *end = cur->end;
 
-  if (!mt_scan_class(&try, MT_CHAR_KEY, name) || !mt_scan_char(&try, '='))
+  while (at < end && mt_is_class(*at, MT_CHAR_KEY))
+    at++;
+  if (at == end || *at != '=' || at == cur->at)
     return FALSE;
-  *cur = try;
+  *name = mt_span(cur->at, at - cur->at);
+  cur->at = at + 1;
   return TRUE;
 }
 

@@ -26,7 +26,7 @@ typedef struct
  * queue_ids) base 52: seconds, microseconds, 'z', inode.  Tools that mask logs write
  * other capitals, so any are taken where there is a digit too. */
 static gboolean
-is_queue_id(MtSpan id, guint8 any, guint8 all)
+is_queue_id(MtSpan id, guint any, guint all)
 {
   if (id.len < 5 || id.len > 31)
     return FALSE;
@@ -39,10 +39,10 @@ static gboolean
 scan_queue_id(MtCursor *cur, MtSpan *out)
 {
   const gchar *at = cur->at, *end = cur->end;
-  guint8 any = 0, all = 0xff; /* classes that any and that all of its bytes have */
+  guint any = 0, all = 0xff; /* classes that any and that all of its bytes have */
   MtSpan id;
 
-  for (guint8 class; at < end && ((class = mt_byte_class[(guchar)*at]) & MT_CHAR_ALNUM); at++)
+  for (guint class; at < end && ((class = mt_byte_class[(guchar)*at]) & MT_CHAR_ALNUM); at++)
     {
       any |= class;
       all &= class;

@@ -4,6 +4,27 @@
 
 static const guint8 mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+/* "192": up to three digits.  Returns: what follows them, NULL where it is no byte's number. */
+static inline const gchar *
+parse_byte(const gchar *at, const gchar *end, guint8 *out)
+{
+  guint number, digit;
+
+  if (at == end || (number = (guint) *at - '0') > 9)
+    return NULL;
+  if (++at < end && (digit = (guint) *at - '0') <= 9)
+    {
+      number = number * 10 + digit;
+      if (++at < end && (digit = (guint) *at - '0') <= 9)
+        {
+          number = number * 10 + digit;
+          at++;
+        }
+    }
+  *out = number;
+  return number <= 255 ? at : NULL;
+}
+
 static gboolean
 parse_v4(MtSpan text, guint8 out[4])
 {
@@ -11,17 +32,11 @@ parse_v4(MtSpan text, guint8 out[4])
 
   for (gint i = 0; i < 4; i++)
     {
-      const gchar *from;
-      guint part = 0;
-
       if (i && (at == end || *at++ != '.'))
         return FALSE;
-      from = at;
-      for (guint digit; at < end && at - from < 3 && (digit = (guint) *at - '0') < 10; at++)
-        part = part * 10 + digit;
-      if (at == from || part > 255)
+      at = parse_byte(at, end, &out[i]);
+      if (!at)
         return FALSE;
-      out[i] = part;
     }
   return at == end;
 }
@@ -47,7 +62,8 @@ mt_ip_parse(MtSpan text, MtIp *out)
 {
   MtIp ip;
 
-  if (text.len > 5 && text.at[4] == ':' && mt_span_equal_nocase(mt_span(text.at, 5), MT_SPAN("IPv6:")))
+  if (text.len > 5 && text.at[4] == ':'
+      && mt_span_equal_nocase(mt_span(text.at, 5), MT_SPAN("IPv6:")))
     text = mt_span(text.at + 5, text.len - 5);
   if (text.len < 2)
     return FALSE;

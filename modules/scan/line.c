@@ -42,7 +42,7 @@ mt_line_scan_tag(MtSpan rest, MtLine *out)
   const gchar *at = cur.at;
   guint64 pid;
 
-  while (at < cur.end && !mt_is_class(*at, MT_CHAR_TAG_END))
+  while (at < cur.end && *at != '[' && *at != ':' && *at != ' ')
     at++;
   if (at == cur.at || at - cur.at > NAME_MAX_BYTES)
     return FALSE;

@@ -23,7 +23,6 @@ const guint8 mt_byte_class[256] = {
   ['n'] = LC,  ['o'] = LV,  ['p'] = LC,  ['q'] = LC,  ['r'] = LC,  ['s'] = LC,  ['t'] = LC,
   ['u'] = LV,  ['v'] = LC,  ['w'] = LC,  ['x'] = LC,  ['y'] = LC,  ['z'] = LC,
   ['_'] = MT_CHAR_KEY,      ['-'] = MT_CHAR_KEY,
-  ['['] = MT_CHAR_TAG_END,  [':'] = MT_CHAR_TAG_END,  [' '] = MT_CHAR_TAG_END,
 };
 
 gboolean

@@ -35,7 +35,6 @@ enum
   MT_CHAR_KEY = 1 << 4, /* a-z 0-9 _ -: names in key=value text */
   MT_CHAR_HEX = 1 << 5,
   MT_CHAR_LOWER = 1 << 6,
-  MT_CHAR_TAG_END = 1 << 7, /* '[', ':' and ' ': what a program's name ends at */
 };
 
 extern const guint8 mt_byte_class[256];
