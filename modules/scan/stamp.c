@@ -187,7 +187,7 @@ scan_date(MtCursor *cur, MtClock *clock)
   guint month, tens, ones, day;
   gint year;
 
-  if (memcmp(cur->at, clock->cached_date, 7) == 0)
+  if (clock->cached_date[0] && memcmp(cur->at, clock->cached_date, 7) == 0)
     {
       cur->at += 7;
       return TRUE;
@@ -242,8 +242,8 @@ scan_rfc3164_second(MtCursor *cur, MtClock *clock, MtTime *out)
   if (!scan_date(cur, clock))
     return FALSE;
   at = cur->at;
-  if (mt_cursor_left(cur) >= 8 && memcmp(at, clock->cached_clock, 8) == 0
-      && clock->cached_date[0])
+  if (mt_cursor_left(cur) >= 8 && clock->cached_date[0] && clock->cached_clock[0]
+      && memcmp(at, clock->cached_clock, 8) == 0)
     {
       cur->at += 8;
       *out = clock->cached_time;
@@ -375,7 +375,7 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
 
   if (mt_cursor_left(cur) < ISO_BYTES)
     return FALSE;
-  if (memcmp(cur->at, clock->cached_iso, ISO_BYTES) == 0)
+  if (clock->cached_iso[0] && memcmp(cur->at, clock->cached_iso, ISO_BYTES) == 0)
     {
       try.at += ISO_BYTES;
       local_s = clock->cached_iso_s;
