@@ -182,15 +182,15 @@ gboolean
 mt_scan_queue_id(MtCursor *cur, MtSpan *out)
 {
   MtCursor try = *cur;
-  gboolean digit = FALSE;
+  guint8 any = 0;
   MtSpan id;
 
   if (!mt_scan_word(&try, &id) || id.len < QUEUE_ID_MIN_BYTES || id.len > QUEUE_ID_MAX_BYTES
       || MT_SPAN_IS(id, "NOQUEUE"))
     return FALSE;
   for (gsize i = 0; i < id.len; i++)
-    digit |= mt_is_class(id.at[i], MT_CHAR_DIGIT);
-  if (!digit && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
+    any |= mt_byte_class[(guchar)id.at[i]];
+  if (!(any & MT_CHAR_DIGIT) && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
     return FALSE;
   *cur = try;
   *out = id;
@@ -360,7 +360,8 @@ static const MtKey *
 find_key(const MtKey *keys, MtSpan name)
 {
   for (; keys->name.at; keys++)
-    if (mt_span_equal(keys->name, name))
+    if (keys->name.len == name.len && keys->name.at[0] == name.at[0]
+        && memcmp(keys->name.at, name.at, name.len) == 0)
       return keys;
   return NULL;
 }
@@ -440,14 +441,17 @@ read_value(const MtKey *key, MtCursor *cur, MtEvent *event)
 }
 
 /* A key is a word of small letters, digits, '_' and '-', and '=' behind it. */
-static gboolean
+static inline gboolean
 scan_key(MtCursor *cur, MtSpan *name)
 {
-  MtCursor try = *cur;
+  const gchar *at = cur->at, *end = cur->end;
 
-  if (!mt_scan_class(&try, MT_CHAR_KEY, name) || !mt_scan_char(&try, '='))
+  while (at < end && mt_is_class(*at, MT_CHAR_KEY))
+    at++;
+  if (at == end || *at != '=' || at == cur->at)
     return FALSE;
-  *cur = try;
+  *name = mt_span(cur->at, at - cur->at);
+  cur->at = at + 1;
   return TRUE;
 }
 
@@ -474,12 +478,15 @@ MtParse
 mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
 {
   guint64 has[2] = { event->has[0], event->has[1] };
+  gchar first = text.len ? text.at[0] : '\0';
 
   for (const MtRule *rule = rules; rule->prefix.at; rule++)
     {
       MtCursor cur;
       MtParse parse = MT_PARSE_MATCH;
 
+      if (rule->first && rule->first != first)
+        continue;
       if (!mt_span_starts(text, rule->prefix))
         continue;
       cur = mt_cursor(text);
@@ -526,14 +533,23 @@ find_claim(const MtParser *parser, MtSpan program, MtClaim *named, guint64 *shap
     }
 }
 
+/* A name's first and last bytes tell it from most others; who makes names that share a slot
+ * costs himself the claims' time. */
 static guint
 slot_of(MtParser *parser, MtSpan program)
 {
-  guint hash = program.len;
+  guint64 first = 0, last = 0;
+  guint hash;
 
-  for (gsize i = 0; i < program.len; i++)
-    hash = hash * 31 + (guchar)program.at[i];
-  hash = (hash ^ (hash >> 8)) % MT_PARSER_SLOTS;
+  if (program.len >= sizeof first)
+    {
+      memcpy(&first, program.at, sizeof first);
+      memcpy(&last, program.at + program.len - sizeof last, sizeof last);
+    }
+  for (gsize i = 0; i < program.len && i < sizeof first && !last; i++)
+    first = first << 8 | (guchar)program.at[i];
+  first = (first ^ (last << 5 | last >> 59)) + program.len;
+  hash = (first * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> 48) % MT_PARSER_SLOTS;
   if (parser->slot[hash].len != program.len
       || memcmp(parser->slot[hash].name, program.at, program.len) != 0)
     {

@@ -57,12 +57,19 @@ typedef struct
 {
   MtSpan prefix;
   MtEventKind event;
+  gchar first; /* of the prefix: most rules are passed over by it */
   const MtKey *keys;
   MtRuleFunc func;
 } MtRule;
 
-#define MT_RULE(prefix, event, keys, func) { MT_SPAN_INIT(prefix), MT_EVENT_##event, keys, func }
-#define MT_RULES_END { { NULL, 0 }, 0, NULL, NULL }
+#define MT_RULE(prefix, event, keys, func) \
+  { \
+    MT_SPAN_INIT(prefix), MT_EVENT_##event, (prefix)[0], keys, func \
+  }
+#define MT_RULES_END \
+  { \
+    { NULL, 0 }, 0, '\0', NULL, NULL \
+  }
 
 /* How sure a dialect is that a program is its own. */
 typedef enum

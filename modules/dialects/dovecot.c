@@ -2443,14 +2443,18 @@ compare_service(gconstpointer key, gconstpointer element)
 {
   const MtSpan *name = key;
   const Service *service = element;
-  gint order = memcmp(name->at, service->name.at, MIN(name->len, service->name.len));
+  gint order = (guchar)name->at[0] - (guchar)service->name.at[0];
 
+  if (!order)
+    order = memcmp(name->at, service->name.at, MIN(name->len, service->name.len));
   return order ? order : (gint)name->len - (gint)service->name.len;
 }
 
 static const Service *
 find_service(MtSpan name)
 {
+  if (!name.len)
+    return NULL;
   return bsearch(&name, services, G_N_ELEMENTS(services), sizeof services[0], compare_service);
 }
 

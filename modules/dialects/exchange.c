@@ -152,7 +152,7 @@ cells_of(MtSpan row)
   return cells;
 }
 
-static gboolean
+static inline gboolean
 scan_cell(Cells *cells, MtSpan *cell)
 {
   MtCursor *cur = &cells->cur;
@@ -161,7 +161,10 @@ scan_cell(Cells *cells, MtSpan *cell)
     return FALSE;
   if (mt_cursor_peek(cur) != '"' || !scan_quoted_cell(cur, cell))
     {
-      const gchar *comma = cur->at < cur->end ? memchr(cur->at, ',', cur->end - cur->at) : NULL;
+      const gchar *comma = cur->at;
+
+      if (mt_cursor_peek(cur) != ',') /* many cells are empty */
+        comma = cur->at < cur->end ? memchr(cur->at, ',', cur->end - cur->at) : NULL;
 
       *cell = mt_span(cur->at, (comma ? comma : cur->end) - cur->at);
       cur->at += cell->len;
@@ -245,18 +248,27 @@ is_capitals(MtSpan word)
   return word.len > 0;
 }
 
+/* Where the documented tables say what they are. */
+#define PROTOCOL_SEQUENCE_CELL 3
+#define PROTOCOL_EVENT_CELL 6
+#define TRACKING_SOURCE_CELL 7
+#define TRACKING_EVENT_ID_CELL 8
+#define TELLING_CELLS 9
+
 /* Which of the documented tables a row is of: 't', 'p' or NUL. */
 static gchar
 guess_table(MtSpan raw)
 {
-  Row row;
+  MtSpan cell[TELLING_CELLS] = { MT_NO_SPAN };
+  Cells cells = cells_of(raw);
   guint64 number;
 
-  read_row(raw, NULL, 0, FALSE, &row);
-  if (is_protocol_event(row.cell[COL_EVENT]) && mt_span_to_u64(row.cell[COL_SEQUENCE], &number))
+  for (guint i = 0; i < TELLING_CELLS && scan_cell(&cells, &cell[i]); i++)
+    ;
+  if (is_protocol_event(cell[PROTOCOL_EVENT_CELL])
+      && mt_span_to_u64(cell[PROTOCOL_SEQUENCE_CELL], &number))
     return 'p';
-  read_row(raw, NULL, 0, TRUE, &row);
-  if (is_capitals(row.cell[COL_SOURCE]) && is_capitals(row.cell[COL_EVENT_ID]))
+  if (is_capitals(cell[TRACKING_SOURCE_CELL]) && is_capitals(cell[TRACKING_EVENT_ID_CELL]))
     return 't';
   return '\0';
 }

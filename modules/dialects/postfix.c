@@ -26,32 +26,32 @@ typedef struct
  * queue_ids) base 52: seconds, microseconds, 'z', inode.  Tools that mask logs write
  * other capitals, so any are taken where there is a digit too. */
 static gboolean
-is_queue_id(MtSpan id)
+is_queue_id(MtSpan id, guint any, guint all)
 {
-  gboolean digit = FALSE, lower = FALSE;
-
   if (id.len < 5 || id.len > 31)
     return FALSE;
-  for (gsize i = 0; i < id.len; i++)
-    {
-      digit |= mt_is_class(id.at[i], MT_CHAR_DIGIT);
-      lower |= mt_is_class(id.at[i], MT_CHAR_LOWER);
-    }
-  if (!lower)
-    return digit || mt_span_is_all(id, MT_CHAR_UPPER_HEX);
-  return id.len >= 10 && mt_span_is_all(id, MT_CHAR_BASE52) && memchr(id.at, 'z', id.len);
+  if (!(any & MT_CHAR_LOWER))
+    return (any & MT_CHAR_DIGIT) || (all & MT_CHAR_UPPER_HEX);
+  return id.len >= 10 && (all & MT_CHAR_BASE52) && memchr(id.at, 'z', id.len);
 }
 
 static gboolean
 scan_queue_id(MtCursor *cur, MtSpan *out)
 {
-  MtCursor try = *cur;
+  const gchar *at = cur->at, *end = cur->end;
+  guint any = 0, all = 0xff; /* classes that any and that all of its bytes have */
   MtSpan id;
 
-  if (!mt_scan_class(&try, MT_CHAR_ALNUM, &id) || !is_queue_id(id))
+  for (guint class; at < end && ((class = mt_byte_class[(guchar)*at]) & MT_CHAR_ALNUM); at++)
+    {
+      any |= class;
+      all &= class;
+    }
+  id = mt_span(cur->at, at - cur->at);
+  if (!is_queue_id(id, any, all))
     return FALSE;
   *out = id;
-  *cur = try;
+  cur->at = at;
   return TRUE;
 }
 

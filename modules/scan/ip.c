@@ -4,24 +4,41 @@
 
 static const guint8 mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
+/* "192": up to three digits.  Returns: what follows them, NULL where it is no byte's number. */
+static inline const gchar *
+parse_byte(const gchar *at, const gchar *end, guint8 *out)
+{
+  guint number, digit;
+
+  if (at == end || (number = (guint) *at - '0') > 9)
+    return NULL;
+  if (++at < end && (digit = (guint) *at - '0') <= 9)
+    {
+      number = number * 10 + digit;
+      if (++at < end && (digit = (guint) *at - '0') <= 9)
+        {
+          number = number * 10 + digit;
+          at++;
+        }
+    }
+  *out = number;
+  return number <= 255 ? at : NULL;
+}
+
 static gboolean
 parse_v4(MtSpan text, guint8 out[4])
 {
-  MtCursor cur = mt_cursor(text);
-  guint64 part;
+  const gchar *at = text.at, *end = text.at + text.len;
 
   for (gint i = 0; i < 4; i++)
     {
-      const gchar *from;
-
-      if (i && !mt_scan_char(&cur, '.'))
+      if (i && (at == end || *at++ != '.'))
         return FALSE;
-      from = cur.at;
-      if (!mt_scan_u64(&cur, &part) || part > 255 || cur.at - from > 3)
+      at = parse_byte(at, end, &out[i]);
+      if (!at)
         return FALSE;
-      out[i] = part;
     }
-  return cur.at == cur.end;
+  return at == end;
 }
 
 /* inet_pton() wants a NUL-terminated string and knows no zone. */
@@ -45,7 +62,8 @@ mt_ip_parse(MtSpan text, MtIp *out)
 {
   MtIp ip;
 
-  if (text.len > 5 && mt_span_equal_nocase(mt_span(text.at, 5), MT_SPAN("IPv6:")))
+  if (text.len > 5 && text.at[4] == ':'
+      && mt_span_equal_nocase(mt_span(text.at, 5), MT_SPAN("IPv6:")))
     text = mt_span(text.at + 5, text.len - 5);
   if (text.len < 2)
     return FALSE;

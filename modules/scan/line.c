@@ -51,12 +51,16 @@ mt_line_scan_tag(MtSpan rest, MtLine *out)
   cur.at = at;
   if (mt_scan_char(&cur, '['))
     {
+      MtCursor digits = cur;
       MtSpan inside;
 
-      if (!mt_scan_until(&cur, ']', &inside))
+      if (mt_scan_u64(&digits, &pid) && mt_scan_char(&digits, ']'))
+        {
+          out->pid = pid;
+          cur = digits;
+        }
+      else if (!mt_scan_until(&cur, ']', &inside))
         return FALSE;
-      if (mt_span_to_u64(inside, &pid))
-        out->pid = pid;
     }
   mt_scan_char(&cur, ':');
   mt_scan_char(&cur, ' ');

@@ -31,10 +31,59 @@ mt_span_equal_nocase(MtSpan a, MtSpan b)
   return a.len == b.len && (a.len == 0 || g_ascii_strncasecmp(a.at, b.at, a.len) == 0);
 }
 
+/* Sixteen bytes that are compared at once, by whatever the processor has for it. */
+typedef guchar Block __attribute__((vector_size(16)));
+
+static Block
+block_of(gchar c)
+{
+  return (Block){ 0 } + (guchar) c;
+}
+
+/* Do any bytes of @at equal those of @first, while those of @behind equal @last? */
+static gboolean
+block_has(const gchar *at, Block first, const gchar *behind, Block last)
+{
+  Block a, b;
+  guint64 hits[2];
+
+  memcpy(&a, at, sizeof a);
+  memcpy(&b, behind, sizeof b);
+  a = (Block) ((a == first) & (b == last));
+  memcpy(hits, &a, sizeof hits);
+  return (hits[0] | hits[1]) != 0;
+}
+
+/* Where the needle's first and last byte both fit, it is compared.  memmem() takes many times
+ * as long for the short needles of dialects; longer ones, with which time would grow, are its. */
+#define NEEDLE_MAX 64
+
 const gchar *
 mt_span_find(MtSpan span, MtSpan needle)
 {
-  return span.len ? memmem(span.at, span.len, needle.at, needle.len) : NULL;
+  const gchar *at = span.at, *last;
+  gsize more = needle.len - 1;
+  Block first_byte, last_byte;
+
+  if (!span.len || span.len < needle.len)
+    return NULL;
+  if (!needle.len || needle.len > NEEDLE_MAX)
+    return memmem(span.at, span.len, needle.at, needle.len);
+  last = span.at + span.len - needle.len;
+  first_byte = block_of(needle.at[0]);
+  last_byte = block_of(needle.at[more]);
+  while (at <= last)
+    {
+      const gchar *until = last - at >= (gssize) sizeof(Block) ? at + sizeof(Block) : last + 1;
+
+      if (until - at == sizeof(Block) && !block_has(at, first_byte, at + more, last_byte))
+        at = until;
+      for (; at < until; at++)
+        if (*at == needle.at[0] && at[more] == needle.at[more]
+            && memcmp(at, needle.at, needle.len) == 0)
+          return at;
+    }
+  return NULL;
 }
 
 const gchar *
@@ -131,7 +180,7 @@ mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
 }
 
 gboolean
-mt_scan_u64(MtCursor *cur, guint64 *out)
+mt_scan_u64_long(MtCursor *cur, guint64 *out)
 {
   const guint64 most = (guint64) G_MAXINT64 / 10; /* before one more digit */
   const gchar *at = cur->at;

@@ -187,7 +187,7 @@ scan_date(MtCursor *cur, MtClock *clock)
   guint month, tens, ones, day;
   gint year;
 
-  if (memcmp(cur->at, clock->cached_date, 7) == 0)
+  if (clock->cached_date[0] && memcmp(cur->at, clock->cached_date, 7) == 0)
     {
       cur->at += 7;
       return TRUE;
@@ -204,6 +204,7 @@ scan_date(MtCursor *cur, MtClock *clock)
   if (day > days_of_month(year, month))
     return FALSE;
   memcpy(clock->cached_date, cur->at, 7);
+  clock->cached_clock[0] = '\0';
   clock->cached_midnight_s = mt_civil_to_s(year, month, day, 0, 0, 0);
   cur->at += 7;
   return TRUE;
@@ -230,20 +231,45 @@ scan_stated_year(MtCursor *cur, MtClock *clock)
   return TRUE;
 }
 
+/* The second of a stamp; where it is that of the stamp before, as in any busy log, without
+ * reading it. */
+static gboolean
+scan_rfc3164_second(MtCursor *cur, MtClock *clock, MtTime *out)
+{
+  gint second;
+  const gchar *at;
+
+  if (!scan_date(cur, clock))
+    return FALSE;
+  at = cur->at;
+  if (mt_cursor_left(cur) >= 8 && clock->cached_date[0] && clock->cached_clock[0]
+      && memcmp(at, clock->cached_clock, 8) == 0)
+    {
+      cur->at += 8;
+      *out = clock->cached_time;
+      return TRUE;
+    }
+  if (mt_cursor_left(cur) >= 3 && at[2] != ':')
+    scan_stated_year(cur, clock);
+  second = scan_clock_time(cur);
+  if (second < 0)
+    return FALSE;
+  *out = mt_clock_to_utc(clock, clock->cached_midnight_s + second);
+  if (clock->cached_date[0])
+    {
+      memcpy(clock->cached_clock, at, 8);
+      clock->cached_time = *out;
+    }
+  return TRUE;
+}
+
 gboolean
 mt_scan_stamp_rfc3164(MtCursor *cur, MtClock *clock, MtTime *out)
 {
   MtCursor try = *cur;
-  gint second;
 
-  if (mt_cursor_left(cur) < 14 || !scan_date(&try, clock))
+  if (mt_cursor_left(cur) < 14 || !scan_rfc3164_second(&try, clock, out))
     return FALSE;
-  if (mt_cursor_left(&try) >= 3 && try.at[2] != ':')
-    scan_stated_year(&try, clock);
-  second = scan_clock_time(&try);
-  if (second < 0)
-    return FALSE;
-  *out = mt_clock_to_utc(clock, clock->cached_midnight_s + second);
   *out += scan_fraction(&try);
   clock->reference = *out;
   clock->has_stamp = TRUE;
@@ -312,15 +338,17 @@ scan_zone(MtCursor *cur, gint *offset_s)
   return TRUE;
 }
 
-gboolean
-mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
+/* "2026-11-21T05:45:01", the cursor's next ISO_BYTES, as a local second. */
+#define ISO_BYTES 19
+
+static gboolean
+scan_iso_second(MtCursor *cur, gint64 *local_s)
 {
   MtCursor try = *cur;
   const gchar *at = cur->at;
-  gint century, of_century, month, day, second, us, offset_s;
-  gint64 local_s;
+  gint century, of_century, month, day, second;
 
-  if (mt_cursor_left(cur) < 19 || at[4] != '-' || at[7] != '-' || (at[10] != 'T' && at[10] != ' '))
+  if (at[4] != '-' || at[7] != '-' || (at[10] != 'T' && at[10] != ' '))
     return FALSE;
   century = two_digits(at);
   of_century = two_digits(at + 2);
@@ -333,8 +361,33 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
   second = scan_clock_time(&try);
   if (second < 0)
     return FALSE;
+  *local_s = mt_civil_to_s(century * 100 + of_century, month, day, 0, 0, 0) + second;
+  *cur = try;
+  return TRUE;
+}
+
+gboolean
+mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
+{
+  MtCursor try = *cur;
+  gint us, offset_s;
+  gint64 local_s;
+
+  if (mt_cursor_left(cur) < ISO_BYTES)
+    return FALSE;
+  if (clock->cached_iso[0] && memcmp(cur->at, clock->cached_iso, ISO_BYTES) == 0)
+    {
+      try.at += ISO_BYTES;
+      local_s = clock->cached_iso_s;
+    }
+  else if (scan_iso_second(&try, &local_s))
+    {
+      memcpy(clock->cached_iso, cur->at, ISO_BYTES);
+      clock->cached_iso_s = local_s;
+    }
+  else
+    return FALSE;
   us = scan_fraction(&try);
-  local_s = mt_civil_to_s(century * 100 + of_century, month, day, 0, 0, 0) + second;
   if (scan_zone(&try, &offset_s))
     *out = (local_s - offset_s) * MT_SECOND_US + us;
   else

@@ -38,6 +38,12 @@ typedef struct
   /* the last RFC 3164 date "Nov 21 " and its midnight, local */
   gchar cached_date[7];
   gint64 cached_midnight_s;
+  /* of that date, the last "05:45:01", and its UTC second */
+  gchar cached_clock[8];
+  MtTime cached_time;
+  /* the last "2026-11-21T05:45:01", and its second */
+  gchar cached_iso[19];
+  gint64 cached_iso_s;
 } MtClock;
 
 /* mt_clock_init: @zone: (transfer none) (nullable: UTC) outlives the clock.

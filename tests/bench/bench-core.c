@@ -1,17 +1,18 @@
 /* bench-core: what a line costs, layer by layer
  *
  *   bench-core head|parse|trail LOG     one JSON object: lines, seconds, ns_per_line
+ *   bench-core fields LOG               how often each field is found
+ *   bench-core dialect SPEC             as parse, of a fixture's examples over and over
  *
- * The log is in memory before the clock starts.  Each figure includes those before it.
- * "trail" also counts the bytes that messages in flight hold.
+ * The log is in memory before the clock starts, which is the processor time of this process.
+ * Each figure includes those before it.
  */
+#include "bench/measure.h"
 #include "dialects/dialect.h"
+#include "dialects/spec.h"
 #include "trail/trail.h"
 
-#include <malloc.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #define BATCH_LINES 20000
 
@@ -20,44 +21,59 @@ typedef struct
   MtStream stream;
   MtParser parser;
   MtTrail *trail;
-  guint64 lines;
   guint in_batch;
-  gsize most_bytes, most_messages;
+  guint64 known, found[MT_FIELD_COUNT];
 } Bench;
 
-typedef void (*LineFunc)(Bench *bench, MtSpan raw);
-
-static gdouble
-now_s(void)
-{
-  struct timespec at;
-
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return at.tv_sec + at.tv_nsec / 1e9;
-}
-
 static void
-do_head(Bench *bench, MtSpan raw)
+do_head(gpointer data, MtSpan raw)
 {
+  Bench *bench = data;
   MtLine line;
 
   mt_stream_head(&bench->stream, raw, &line);
 }
 
+/* All that a line says: some tell of several recipients. */
 static void
-do_parse(Bench *bench, MtSpan raw)
+parse_line(Bench *bench, MtStream *stream, MtSpan raw)
 {
+  MtLine line;
+  MtEvent event;
+
+  mt_stream_head(stream, raw, &line);
+  mt_parser_parse(&bench->parser, &line, &event);
+  for (guint part = 1, parts = event.parts; part < parts; part++)
+    mt_parser_parse_part(&bench->parser, &line, part, &event);
+}
+
+static void
+do_parse(gpointer data, MtSpan raw)
+{
+  Bench *bench = data;
+
+  parse_line(bench, &bench->stream, raw);
+}
+
+static void
+do_fields(gpointer data, MtSpan raw)
+{
+  Bench *bench = data;
   MtLine line;
   MtEvent event;
 
   mt_stream_head(&bench->stream, raw, &line);
   mt_parser_parse(&bench->parser, &line, &event);
+  bench->known += event.kind != MT_EVENT_OTHER && event.kind != MT_EVENT_UNKNOWN;
+  for (gint field = 0; field < MT_FIELD_COUNT; field++)
+    bench->found[field] += mt_event_has(&event, field);
 }
 
 /* As the engine does, but what would be stored is thrown away. */
 static void
-do_trail(Bench *bench, MtSpan raw)
+do_trail(gpointer data, MtSpan raw)
 {
+  Bench *bench = data;
   MtLine line;
   MtEvent event;
   MtFact fact;
@@ -73,22 +89,167 @@ do_trail(Bench *bench, MtSpan raw)
   mt_trail_committed(bench->trail);
 }
 
-static gdouble
-run(Bench *bench, const gchar *text, gsize size, LineFunc func)
+static void
+say_fields(const Bench *bench)
 {
-  const gchar *at = text, *end = text + size;
-  gdouble begin = now_s();
+  printf("{\"known\":%" G_GUINT64_FORMAT, bench->known);
+  for (gint field = 0; field < MT_FIELD_COUNT; field++)
+    if (bench->found[field])
+      printf(",\"%s\":%" G_GUINT64_FORMAT, mt_field_name(field), bench->found[field]);
+  printf("}\n");
+}
 
-  while (at < end)
+/* ---- a fixture's examples ---------------------------------------------------------------------
+ */
+
+#define FIXTURE_LINES 200000
+
+/* Lines that shall be read right, not fast. */
+#define HOSTILE_HEADING "## hostile"
+
+typedef struct
+{
+  GArray *lines;      /* MtSpan */
+  GPtrArray *streams; /* MtStream of each line: those of one format share it */
+  GPtrArray *own;     /* all streams, once */
+  GStringChunk *texts;
+} Fixture;
+
+/* Which lines of @path, from 1, stand under a heading of hostile text. */
+static gboolean *
+find_hostile(const gchar *path)
+{
+  gchar *text;
+  gchar **lines;
+  gboolean *hostile, under = FALSE;
+
+  if (!g_file_get_contents(path, &text, NULL, NULL))
+    return NULL;
+  lines = g_strsplit(text, "\n", -1);
+  hostile = g_new0(gboolean, g_strv_length(lines) + 1);
+  for (guint i = 0; lines[i]; i++)
     {
-      const gchar *eol = memchr(at, '\n', end - at);
-
-      eol = eol ? eol : end;
-      func(bench, mt_span(at, eol - at));
-      bench->lines++;
-      at = eol + 1;
+      if (g_str_has_prefix(lines[i], "## "))
+        under = g_ascii_strncasecmp(lines[i], HOSTILE_HEADING, strlen(HOSTILE_HEADING)) == 0;
+      hostile[i + 1] = under;
     }
-  return now_s() - begin;
+  g_strfreev(lines);
+  g_free(text);
+  return hostile;
+}
+
+/* The stream that reads the example: behind its own header lines, or that of its format. */
+static MtStream *
+stream_for(Fixture *fixture, const MtClock *clock, const SpecExample *example)
+{
+  MtStream *stream = g_new0(MtStream, 1);
+  MtSpan raw = mt_span(example->line->str, example->line->len);
+  MtLine line;
+
+  mt_stream_init(stream, clock, NULL, MT_NO_SPAN);
+  for (guint i = 0; example->before && i < example->before->len; i++)
+    mt_stream_head(stream, mt_span_of_string(g_ptr_array_index(example->before, i)), &line);
+  mt_stream_head(stream, raw, &line);
+  for (guint i = 0; !stream->n_columns && i < fixture->own->len; i++)
+    {
+      MtStream *other = g_ptr_array_index(fixture->own, i);
+
+      if (other->n_columns || other->file != stream->file)
+        continue;
+      g_free(stream);
+      return other;
+    }
+  stream->undecided = 0;
+  g_ptr_array_add(fixture->own, stream);
+  return stream;
+}
+
+/* The examples again and again, each time at another place in memory. */
+static gboolean
+load_fixture(Fixture *fixture, const MtClock *clock, const gchar *path)
+{
+  GPtrArray *examples = spec_read(path, NULL), *streams = g_ptr_array_new();
+  gboolean *hostile = find_hostile(path);
+
+  for (guint i = 0; examples && i < examples->len; i++)
+    {
+      const SpecExample *example = g_ptr_array_index(examples, i);
+
+      g_ptr_array_add(streams,
+                      hostile[example->number] ? NULL : stream_for(fixture, clock, example));
+    }
+  for (guint i = 0; fixture->own->len && fixture->lines->len < FIXTURE_LINES;
+       i = (i + 1) % examples->len)
+    {
+      const GString *line = ((SpecExample *) g_ptr_array_index(examples, i))->line;
+      MtSpan raw = { NULL, line->len };
+
+      if (!g_ptr_array_index(streams, i))
+        continue;
+      raw.at = g_string_chunk_insert_len(fixture->texts, line->str, line->len);
+      g_array_append_val(fixture->lines, raw);
+      g_ptr_array_add(fixture->streams, g_ptr_array_index(streams, i));
+    }
+  if (examples)
+    g_ptr_array_free(examples, TRUE);
+  g_ptr_array_free(streams, TRUE);
+  g_free(hostile);
+  return fixture->lines->len > 0;
+}
+
+static gboolean
+bench_fixture(Bench *bench, const MtClock *clock, const gchar *path)
+{
+  Fixture fixture = { g_array_new(FALSE, FALSE, sizeof(MtSpan)), g_ptr_array_new(),
+                      g_ptr_array_new_with_free_func(g_free), g_string_chunk_new(1 << 20) };
+  gboolean ok = load_fixture(&fixture, clock, path);
+  gchar *name = spec_name(path);
+  gdouble begin = measure_now_s();
+
+  for (guint i = 0; i < fixture.lines->len; i++)
+    parse_line(bench, g_ptr_array_index(fixture.streams, i),
+               g_array_index(fixture.lines, MtSpan, i));
+  if (ok)
+    measure_say(name, fixture.lines->len, measure_now_s() - begin);
+  g_free(name);
+  g_array_free(fixture.lines, TRUE);
+  g_ptr_array_free(fixture.streams, TRUE);
+  g_ptr_array_free(fixture.own, TRUE);
+  g_string_chunk_free(fixture.texts);
+  return ok;
+}
+
+/* ---- a log ------------------------------------------------------------------------------------
+ */
+
+static gboolean
+bench_log(Bench *bench, const MtClock *clock, const gchar *mode, MeasureFunc func,
+          const gchar *path)
+{
+  static const MtTrailSettings settings = { .learn_domains = TRUE,
+                                            .store_subject = TRUE,
+                                            .max_messages = MT_TRAIL_MAX_MESSAGES };
+  static const MtHashKey key;
+  static const MtTrailStart start = { .horizon = MT_NO_TIME };
+  gdouble begin;
+  guint64 lines;
+  gchar *text;
+  gsize size;
+
+  if (!g_file_get_contents(path, &text, &size, NULL))
+    return FALSE;
+  mt_stream_init(&bench->stream, clock, NULL, MT_NO_SPAN);
+  bench->trail = mt_trail_new(&settings, &mt_trail_backing_null, &key);
+  mt_trail_reset(bench->trail, &start);
+  begin = measure_now_s();
+  lines = measure_lines(mt_span(text, size), func, bench);
+  if (func == do_fields)
+    say_fields(bench);
+  else
+    measure_say(mode, lines, measure_now_s() - begin);
+  mt_trail_free(bench->trail);
+  g_free(text);
+  return TRUE;
 }
 
 int
@@ -97,38 +258,21 @@ main(int argc, char **argv)
   static const struct
   {
     const gchar *name;
-    LineFunc func;
-  } modes[] = { { "head", do_head }, { "parse", do_parse }, { "trail", do_trail } };
-  static const MtTrailSettings settings = { .learn_domains = TRUE, .store_subject = TRUE,
-                                            .max_messages = MT_TRAIL_MAX_MESSAGES };
-  static const MtHashKey key;
-  static const MtTrailStart start = { .horizon = MT_NO_TIME };
+    MeasureFunc func;
+  } modes[] = {
+    { "head", do_head }, { "parse", do_parse }, { "trail", do_trail }, { "fields", do_fields }
+  };
   static Bench bench;
   MtClock clock;
-  gchar *text;
-  gsize size;
 
+  mt_clock_init(&clock, NULL, g_get_real_time(), 0);
+  mt_parser_init(&bench.parser, NULL);
+  if (argc == 3 && g_str_equal(argv[1], "dialect") && bench_fixture(&bench, &clock, argv[2]))
+    return 0;
   for (guint i = 0; argc == 3 && i < G_N_ELEMENTS(modes); i++)
-    {
-      gdouble took_s;
-
-      if (!g_str_equal(modes[i].name, argv[1]))
-        continue;
-      if (!g_file_get_contents(argv[2], &text, &size, NULL))
-        break;
-      mt_clock_init(&clock, NULL, g_get_real_time(), 0);
-      mt_stream_init(&bench.stream, &clock, NULL, MT_NO_SPAN);
-      mt_parser_init(&bench.parser, NULL);
-      bench.trail = mt_trail_new(&settings, &mt_trail_backing_null, &key);
-      mt_trail_reset(bench.trail, &start);
-      took_s = run(&bench, text, size, modes[i].func);
-      printf("{\"mode\":\"%s\",\"lines\":%" G_GUINT64_FORMAT ",\"seconds\":%.3f,\"ns_per_line\":%.1f,"
-             "\"lines_per_second\":%.0f}\n",
-             argv[1], bench.lines, took_s, took_s * 1e9 / bench.lines, bench.lines / took_s);
-      mt_trail_free(bench.trail);
-      g_free(text);
+    if (g_str_equal(modes[i].name, argv[1])
+        && bench_log(&bench, &clock, modes[i].name, modes[i].func, argv[2]))
       return 0;
-    }
-  fprintf(stderr, "usage: bench-core head|parse|trail LOG\n");
+  fprintf(stderr, "usage: bench-core head|parse|trail|fields LOG, or dialect SPEC\n");
   return 2;
 }

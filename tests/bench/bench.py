@@ -5,12 +5,14 @@
 
 Writes a mailflow log (tests/tools/mailflow.py), then runs every pair in turn - ours, the peer's, ours ... -
 so that a machine whose speed drifts drifts for both.  Figures are medians; ratios are medians of the pairs'.
-  core     bench-core: head, parse, trail: ns a line
+  core     bench-core: head, parse, trail: ns a line; and against bench-patterns, which takes the same
+           fields by PCRE2 patterns tried in order
+  dialects bench-core on the lines of each dialect's fixture, repeated: lines a second, head and body
   host     file() -> mailtrail() against file() -> a threaded destination that does nothing, and
            file() -> file("/dev/null"): from the start of syslog-ng until the last line is acknowledged
   import   mailtrail import against pflogsumm: whole processes
 What is not installed is left out, and said."""
-import argparse, json, os, re, resource, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, glob, json, os, re, resource, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 top = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
 
@@ -132,13 +134,51 @@ def say(label, lines, runs):
     return m
 
 
+def core(a, program, mode, path):
+    """What a program of one's own says: processor time, so that others on the machine count less."""
+    return json.loads(subprocess.run([f"{a.build}/tests/bench/{program}", mode, path], check=True, capture_output=True,
+                                     text=True).stdout)
+
+
+def fastest(runs):
+    return min(r["ns_per_line"] for r in runs)
+
+
+def say_core(label, runs, out):
+    out[label] = {"ns_per_line": statistics.median(r["ns_per_line"] for r in runs), "fastest_ns_per_line": fastest(runs)}
+    print(f"  {label:<34} {out[label]['ns_per_line']:8.1f} ns a line  fastest {fastest(runs):8.1f}"
+          f"  {1e9 / fastest(runs):>12,.0f} lines/s", flush=True)
+
+
+def check_fields(a, log):
+    """The comparison is one only where both find the same."""
+    ours, peers = core(a, "bench-core", "fields", log), core(a, "bench-patterns", "fields", log)
+    differ = [f"{k} {ours.get(k, 0)}/{peers.get(k, 0)}" for k in sorted(ours.keys() | peers.keys()) if ours.get(k) != peers.get(k)]
+    if differ:
+        sys.exit("bench: the patterns find other fields than we: " + ", ".join(differ))
+    return ours["known"]
+
+
 def bench_core(a, log, lines, out):
     print("core: what a line costs", flush=True)
-    for mode in ("head", "parse", "trail"):
-        runs = [json.loads(subprocess.run([f"{a.build}/tests/bench/bench-core", mode, log], check=True, capture_output=True,
-                                          text=True).stdout) for _ in range(a.runs)]
-        out[mode] = {"ns_per_line": statistics.median(r["ns_per_line"] for r in runs)}
-        print(f"  {mode:<34} {out[mode]['ns_per_line']:8.1f} ns a line", flush=True)
+    measures = {mode: lambda m=mode: core(a, "bench-core", m, log) for mode in ("head", "parse", "trail")}
+    if os.path.exists(f"{a.build}/tests/bench/bench-patterns"):
+        known = check_fields(a, log)
+        measures["patterns"] = lambda: core(a, "bench-patterns", "parse", log)
+    else:
+        print("  patterns: left out, configure found no libpcre2-8")
+    got = dict(zip(measures, in_turn(a.runs, *measures.values())))
+    for mode in measures:
+        say_core(mode, got[mode], out)
+    if "patterns" in measures:
+        out["times as fast as patterns"] = r = 1 / ratio(got["parse"], got["patterns"])
+        print(f"  parse is {r:.2f} times as fast as patterns, which find the same {known:,} lines and fields", flush=True)
+
+
+def bench_dialects(a, log, lines, out):
+    print("dialects: their fixtures' lines, head and body", flush=True)
+    for path in sorted(glob.glob(f"{top}/tests/dialects/*.spec")):
+        say_core(os.path.basename(path)[:-len(".spec")], [core(a, "bench-core", "dialect", path) for _ in range(a.runs)], out)
 
 
 def bench_host(a, log, lines, out):
@@ -176,7 +216,7 @@ def main():
     p.add_argument("build")
     p.add_argument("--messages", type=int, default=150000)
     p.add_argument("--runs", type=int, default=5)
-    p.add_argument("--only", default="core,host,import")
+    p.add_argument("--only", default="core,dialects,host,import")
     p.add_argument("--json")
     a = p.parse_args()
     a.build = os.path.abspath(a.build)

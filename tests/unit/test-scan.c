@@ -36,6 +36,31 @@ test_find(void)
   ASSERT_SPAN(mt_span_trim(span(" \t a b\t ")), "a b");
 }
 
+/* Every place and length, also across the blocks that are compared at once, and with texts that
+ * have the needle's first and last byte only. */
+static void
+test_find_everywhere(void)
+{
+  gchar text[48], needle[40];
+
+  for (gsize len = 1; len < sizeof needle; len++)
+    for (gsize at = 0; at + len <= sizeof text; at++)
+      {
+        memset(text, 'a', sizeof text);
+        memset(needle, 'b', len);
+        needle[0] = needle[len - 1] = 'a';
+        memcpy(text + at, needle, len);
+        for (gsize left = 0; left <= sizeof text; left++)
+          {
+            const gchar *want = left ? memmem(text, left, needle, len) : NULL;
+
+            g_assert_true(mt_span_find(mt_span(text, left), mt_span(needle, len)) == want);
+          }
+      }
+  g_assert_null(mt_span_find(MT_NO_SPAN, MT_SPAN("a")));
+  g_assert_null(mt_span_find(span("a"), MT_SPAN("ab")));
+}
+
 static void
 test_numbers(void)
 {
@@ -47,7 +72,9 @@ test_numbers(void)
   } cases[] = {
     { "0", TRUE, 0 },
     { "007", TRUE, 7 },
+    { "999999999999999999", TRUE, G_GUINT64_CONSTANT(999999999999999999) },
     { "9223372036854775807", TRUE, G_MAXINT64 },
+    { "00000000000000000000007", TRUE, 7 },
     { "9223372036854775808", FALSE, 0 },
     { "99999999999999999999999", FALSE, 0 },
     { "", FALSE, 0 },
@@ -370,6 +397,30 @@ test_year_is_inferred(void)
   assert_stamp(&clock, "Mar  3 05:45:01", "2019-03-03T05:45:01.000000Z");
 }
 
+/* What a clock remembers of the stamp before serves the same text only. */
+static void
+test_stamps_come_again(void)
+{
+  static const gchar nothing[32];
+  MtCursor cur;
+  MtClock clock;
+  MtTime time;
+
+  mt_clock_init(&clock, NULL, G_GINT64_CONSTANT(1796000000000000), 2026);
+  cur = mt_cursor(mt_span(nothing, sizeof nothing));
+  g_assert_false(mt_scan_stamp_rfc3164(&cur, &clock, &time));
+  g_assert_false(mt_scan_stamp_iso(&cur, &clock, &time));
+  assert_stamp(&clock, "Nov 21 05:45:01", "2026-11-21T05:45:01.000000Z");
+  assert_stamp(&clock, "Nov 21 05:45:01.25", "2026-11-21T05:45:01.250000Z");
+  assert_stamp(&clock, "Nov 22 05:45:01", "2026-11-22T05:45:01.000000Z");
+  assert_stamp(&clock, "Nov 22 2025 05:45:01", "2025-11-22T05:45:01.000000Z");
+  assert_stamp(&clock, "Nov 21 05:45:02", "2025-11-21T05:45:02.000000Z");
+  assert_stamp(&clock, "2026-11-21T05:45:01+01:00", "2026-11-21T04:45:01.000000Z");
+  assert_stamp(&clock, "2026-11-21T05:45:01.5Z", "2026-11-21T05:45:01.500000Z");
+  assert_stamp(&clock, "2026-11-21T05:45:02Z", "2026-11-21T05:45:02.000000Z");
+  assert_stamp(&clock, "Nov 23 05:45:01", "2026-11-23T05:45:01.000000Z");
+}
+
 static void
 test_year_rolls_over(void)
 {
@@ -549,6 +600,7 @@ main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/scan/span/find", test_find);
+  g_test_add_func("/scan/span/find-everywhere", test_find_everywhere);
   g_test_add_func("/scan/span/numbers", test_numbers);
   g_test_add_func("/scan/span/durations", test_durations);
   g_test_add_func("/scan/span/angles", test_angles);
@@ -561,6 +613,7 @@ main(int argc, char **argv)
   g_test_add_func("/scan/span/find-only", test_find_only);
   g_test_add_func("/scan/real", test_reals);
   g_test_add_func("/scan/stamp/year-is-inferred", test_year_is_inferred);
+  g_test_add_func("/scan/stamp/come-again", test_stamps_come_again);
   g_test_add_func("/scan/stamp/year-rolls-over", test_year_rolls_over);
   g_test_add_func("/scan/stamp/tai64n", test_tai64n);
   g_test_add_func("/scan/stamp/zone", test_zone_applies_where_none_is_stated);

@@ -61,11 +61,55 @@ test_whole(void)
     check(lines[i], lines[i]);
 }
 
+/* Each word that a secret may stand behind is found in either case: the text ends there. */
+static void
+test_each_marker(void)
+{
+  static const gchar *const markers[] = {
+    "password",
+    "passwd",
+    "pass=",
+    "(pass:",
+    "pass ",
+    "passv",
+    "resp=",
+    "secret",
+    "token",
+    ": query:",
+    "query failed:",
+    "(input:",
+    "reply from worker:",
+    "init_response",
+    "initial response",
+    "decoded ",
+    "authentication pass:",
+    "auth ",
+    "command pipelining after ",
+    "sasl ",
+    "after auth:",
+    "auth\t",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS(markers); i++)
+    {
+      gchar *upper = g_ascii_strup(markers[i], -1);
+      gchar *small_text = g_strconcat("x", markers[i], "!hunter2", NULL);
+      gchar *large_text = g_strconcat("x", upper, "!hunter2", NULL);
+
+      g_assert_cmpuint(mt_secret_cut(mt_span_of_string(small_text)).len, <=, strlen(upper) + 1);
+      g_assert_cmpuint(mt_secret_cut(mt_span_of_string(large_text)).len, <=, strlen(upper) + 1);
+      g_free(upper);
+      g_free(small_text);
+      g_free(large_text);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/secret/cut", test_cut);
+  g_test_add_func("/secret/each-marker", test_each_marker);
   g_test_add_func("/secret/whole", test_whole);
   return g_test_run();
 }
