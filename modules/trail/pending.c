@@ -28,22 +28,32 @@ full_key(MtPendingKind kind, guint64 key)
 static void
 append_pair(GString *data, const gchar *name, MtSpan value)
 {
+  gsize len = MIN(value.len, MT_TEXT_MAX_BYTES), begin;
+
   g_string_append(data, name);
   g_string_append_c(data, '\0');
-  for (gsize i = 0; i < MIN(value.len, MT_TEXT_MAX_BYTES); i++)
-    g_string_append_c(data, value.at[i] ? value.at[i] : ' ');
+  begin = data->len;
+  if (len)
+    g_string_append_len(data, value.at, len);
+  for (gchar *at = data->str + begin; (at = memchr(at, '\0', data->str + data->len - at)); at++)
+    *at = ' ';
   g_string_append_c(data, '\0');
 }
 
 static GString *
 encode(const MtLine *line, const MtEvent *event)
 {
-  GString *data = g_string_new(NULL), *value = g_string_new(NULL);
+  GString *data = g_string_sized_new(255), *value = g_string_sized_new(63);
 
   append_pair(data, "host", line->host);
   for (gint field = 0; field < MT_FIELD_COUNT; field++)
     if (mt_event_has(event, field))
       {
+        if (mt_field_type(field) == MT_TYPE_TEXT)
+          {
+            append_pair(data, mt_field_name(field), event->value[field].text);
+            continue;
+          }
         g_string_truncate(value, 0);
         if (mt_field_type(field) == MT_TYPE_DURATION)
           g_string_append_printf(value, "%" G_GINT64_FORMAT, event->value[field].number);
