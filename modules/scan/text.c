@@ -54,13 +54,16 @@ mt_text_is_clean(MtSpan text)
 void
 mt_text_append_clean(GString *to, MtSpan text)
 {
-  const gchar *at = text.at, *end = text.at + text.len;
+  const gchar *at = text.at, *end;
 
+  if (text.len == 0)
+    return;
   if (mt_text_is_clean(text))
     {
       g_string_append_len(to, text.at, text.len);
       return;
     }
+  end = text.at + text.len;
   while (at < end)
     {
       gsize bytes = sequence_bytes(at, end);
@@ -79,7 +82,7 @@ typedef gboolean (*EscapeFunc)(GString *to, gunichar c);
 static void
 append_escaped(GString *to, MtSpan text, EscapeFunc escape)
 {
-  const gchar *at = text.at, *end = text.at + text.len;
+  const gchar *at = text.at, *end = at ? at + text.len : at;
 
   while (at < end)
     {
