@@ -338,18 +338,22 @@ append_networks(GString *text, const gchar *name, const GArray *networks)
     }
 }
 
+/* A value may hold a line end. */
+static void
+append_text(GString *text, const gchar *name, const gchar *value)
+{
+  gchar *escaped = value ? g_strescape(value, NULL) : NULL;
+
+  if (escaped)
+    g_string_append_printf(text, "%s=%s\n", name, escaped);
+  g_free(escaped);
+}
+
 static void
 append_list(GString *text, const gchar *name, gchar **list)
 {
   for (; list && *list; list++)
-    g_string_append_printf(text, "%s=%s\n", name, *list);
-}
-
-static void
-append_text(GString *text, const gchar *name, const gchar *value)
-{
-  if (value)
-    g_string_append_printf(text, "%s=%s\n", name, value);
+    append_text(text, name, *list);
 }
 
 gchar *
@@ -381,12 +385,14 @@ mt_settings_from_text(MtSettings *settings, const gchar *text)
 
   for (guint i = 0; lines[i]; i++)
     {
-      gchar *value = strchr(lines[i], '=');
+      gchar *value = strchr(lines[i], '='), *whole;
 
       if (!value)
         continue;
       *value++ = '\0';
-      mt_settings_set(settings, lines[i], value, NULL);
+      whole = g_strcompress(value);
+      mt_settings_set(settings, lines[i], whole, NULL);
+      g_free(whole);
     }
   g_strfreev(lines);
 }

@@ -101,6 +101,7 @@ test_remembered(void)
   set(&settings, "local-networks", "192.0.2.0/24");
   set(&settings, "exclude-ips", "2001:db8::/32");
   set(&settings, "ignore-mail", "a=b");
+  set(&settings, "ignore-mail", "a\nretention=0\\n"); /* found by the fuzzer */
   set(&settings, "store-subject", "no");
   set(&settings, "time-zone", "Europe/Berlin");
   text = mt_settings_to_text(&settings);
@@ -111,6 +112,7 @@ test_remembered(void)
   g_assert_cmpuint(again.retention_days, ==, 7);
   g_assert_cmpstr(again.local_domains[1], ==, "example.org");
   g_assert_cmpstr(again.ignore_mail[0], ==, "a=b");
+  g_assert_cmpstr(again.ignore_mail[1], ==, "a\nretention=0\\n");
   g_assert_cmpuint(g_array_index(again.local_networks, MtNetwork, 0).bits, ==, 120);
   g_assert_false(again.store_subject);
   g_assert_cmpstr(again.time_zone, ==, "Europe/Berlin");
