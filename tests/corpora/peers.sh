@@ -7,5 +7,9 @@ if [ ! -d "$corpora/expected" ]; then
   echo "1..0 # SKIP no logs of other people in $corpora (set MT_SHARED)"
   exit 0
 fi
+if [ "${HAVE_LIBARCHIVE-}" = no ]; then
+  echo "1..0 # SKIP some of the logs are compressed: built without libarchive"
+  exit 0
+fi
 exec "${PYTHON3:-python3}" "$top/tests/tools/corpora-check.py" \
   "${top_builddir:-.}/modules/cli/mailtrail" "$corpora"
