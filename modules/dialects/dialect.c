@@ -28,6 +28,34 @@ const MtPeerFields mt_relay_fields = { MT_F_RELAY_NAME, MT_F_RELAY_IP, MT_F_RELA
  * is no peer, and a list of keys may ask for one again and again. */
 #define PEER_MAX_BYTES 512
 
+/* Up to '[', without a space, and past it. */
+static inline gboolean
+scan_peer_name(MtCursor *cur, MtSpan *out)
+{
+  const gchar *at = cur->at, *end = cur->end;
+  guint hits = 0;
+
+  for (; end - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
+    {
+      MtBlock block = mt_block_load(at);
+
+      hits = mt_block_mask((MtBlock) (block == mt_block_of('['))
+                           | (MtBlock) (block == mt_block_of(' ')));
+      if (hits)
+        break;
+    }
+  if (hits)
+    at += __builtin_ctz(hits);
+  else
+    while (at < end && *at != '[' && *at != ' ')
+      at++;
+  if (at == end || *at != '[')
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at + 1;
+  return TRUE;
+}
+
 gboolean
 mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
 {
@@ -35,8 +63,7 @@ mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
   MtSpan name, ip;
   guint64 port;
 
-  if (!mt_scan_until(&try, '[', &name) || !mt_scan_until(&try, ']', &ip)
-      || (name.len && memchr(name.at, ' ', name.len)))
+  if (!scan_peer_name(&try, &name) || !mt_scan_until(&try, ']', &ip))
     return FALSE;
   mt_event_set_ip(event, fields->ip, ip);
   if (name.len && !MT_SPAN_IS(name, "unknown"))
@@ -356,12 +383,13 @@ mt_scan_mailbox(MtCursor *cur, MtSpan *out)
   return TRUE;
 }
 
-static const MtKey *
-find_key(const MtKey *keys, MtSpan name)
+/* @head: the first bytes of @name, 0 behind it. */
+static inline const MtKey *
+find_key(const MtKey *keys, MtSpan name, guint64 head)
 {
   for (; keys->name.at; keys++)
-    if (keys->name.len == name.len && keys->name.at[0] == name.at[0]
-        && memcmp(keys->name.at, name.at, name.len) == 0)
+    if (keys->head == head && keys->name.len == name.len
+        && (name.len <= MT_WORD_BYTES || memcmp(keys->name.at, name.at, name.len) == 0))
       return keys;
   return NULL;
 }
@@ -440,17 +468,29 @@ read_value(const MtKey *key, MtCursor *cur, MtEvent *event)
     }
 }
 
-/* A key is a word of small letters, digits, '_' and '-', and '=' behind it. */
+/* A key is a word of small letters, digits, '_' and '-', and '=' behind it.  @found: which of
+ * @keys it is; NULL: none. */
 static inline gboolean
-scan_key(MtCursor *cur, MtSpan *name)
+scan_key(MtCursor *cur, const MtKey *keys, const MtKey **found)
 {
   const gchar *at = cur->at, *end = cur->end;
+  guint64 head = mt_word_load_some(at, end - at);
+  guint len = mt_word_first(head, '=');
 
+  if (G_LIKELY(len < MT_WORD_BYTES))
+    {
+      *found = find_key(keys, mt_span(at, len), head & mt_word_mask(len));
+      if (G_LIKELY(*found))
+        {
+          cur->at = at + len + 1;
+          return TRUE;
+        }
+    }
   while (at < end && mt_is_class(*at, MT_CHAR_KEY))
     at++;
   if (at == end || *at != '=' || at == cur->at)
     return FALSE;
-  *name = mt_span(cur->at, at - cur->at);
+  *found = find_key(keys, mt_span(cur->at, at - cur->at), head & mt_word_mask(at - cur->at));
   cur->at = at + 1;
   return TRUE;
 }
@@ -458,12 +498,10 @@ scan_key(MtCursor *cur, MtSpan *name)
 void
 mt_keys_walk(const MtKey *keys, MtCursor *cur, MtEvent *event)
 {
-  MtSpan name;
+  const MtKey *key;
 
-  while (scan_key(cur, &name))
+  while (scan_key(cur, keys, &key))
     {
-      const MtKey *key = find_key(keys, name);
-
       if (key && (key->kind == MT_KEY_FUNC || !mt_event_has(event, key->field)))
         read_value(key, cur, event);
       else
@@ -474,20 +512,32 @@ mt_keys_walk(const MtKey *keys, MtCursor *cur, MtEvent *event)
     }
 }
 
+/* @head: the first bytes of @text, 0 behind it; no prefix has a NUL. */
+static inline gboolean
+has_prefix(const MtRule *rule, MtSpan text, guint64 head)
+{
+  gsize len = rule->prefix.len;
+
+  if ((head ^ rule->head) & mt_word_mask(len))
+    return FALSE;
+  if (len <= MT_WORD_BYTES)
+    return TRUE;
+  return text.len >= len && mt_word_load(text.at + len - MT_WORD_BYTES) == rule->tail
+         && (len <= 2 * MT_WORD_BYTES || memcmp(text.at, rule->prefix.at, len) == 0);
+}
+
 MtParse
 mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
 {
   guint64 has[2] = { event->has[0], event->has[1] };
-  gchar first = text.len ? text.at[0] : '\0';
+  guint64 head = mt_word_load_some(text.at, text.len);
 
   for (const MtRule *rule = rules; rule->prefix.at; rule++)
     {
       MtCursor cur;
       MtParse parse = MT_PARSE_MATCH;
 
-      if (rule->first && rule->first != first)
-        continue;
-      if (!mt_span_starts(text, rule->prefix))
+      if (!has_prefix(rule, text, head))
         continue;
       cur = mt_cursor(text);
       if (rule->keys)
@@ -535,25 +585,24 @@ find_claim(const MtParser *parser, MtSpan program, MtClaim *named, guint64 *shap
 
 /* A name's first and last bytes tell it from most others; who makes names that share a slot
  * costs himself the claims' time. */
-static guint
+static inline guint
 slot_of(MtParser *parser, MtSpan program)
 {
-  guint64 first = 0, last = 0;
-  guint hash;
+  guint64 first = mt_word_load_some(program.at, program.len);
+  guint64 last
+      = program.len > MT_WORD_BYTES
+            ? mt_word_load(program.at + program.len - MT_WORD_BYTES) : 0;
+  guint64 mixed = (first ^ (last << 5 | last >> 59)) + program.len;
+  guint hash = (mixed * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> 48) % MT_PARSER_SLOTS;
 
-  if (program.len >= sizeof first)
-    {
-      memcpy(&first, program.at, sizeof first);
-      memcpy(&last, program.at + program.len - sizeof last, sizeof last);
-    }
-  for (gsize i = 0; i < program.len && i < sizeof first && !last; i++)
-    first = first << 8 | (guchar)program.at[i];
-  first = (first ^ (last << 5 | last >> 59)) + program.len;
-  hash = (first * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> 48) % MT_PARSER_SLOTS;
-  if (parser->slot[hash].len != program.len
-      || memcmp(parser->slot[hash].name, program.at, program.len) != 0)
+  if (parser->slot[hash].len != program.len || parser->slot[hash].first != first
+      || parser->slot[hash].last != last
+      || (program.len > 2 * MT_WORD_BYTES
+          && memcmp(parser->slot[hash].name, program.at, program.len) != 0))
     {
       parser->slot[hash].len = program.len;
+      parser->slot[hash].first = first;
+      parser->slot[hash].last = last;
       memcpy(parser->slot[hash].name, program.at, program.len);
       find_claim(parser, program, &parser->slot[hash].claim, &parser->slot[hash].shapes);
     }

@@ -40,14 +40,16 @@ typedef MtParse (*MtRuleFunc)(MtCursor *cur, MtEvent *event);
 typedef struct
 {
   MtSpan name;
+  guint64 head; /* the name's first bytes */
   MtKeyKind kind;
   MtField field;
   MtRuleFunc func;
 } MtKey;
 
-#define MT_KEY(name, kind, field) { MT_SPAN_INIT(name), MT_KEY_##kind, MT_F_##field, NULL }
-#define MT_KEY_CALL(name, func) { MT_SPAN_INIT(name), MT_KEY_FUNC, 0, func }
-#define MT_KEYS_END { { NULL, 0 }, 0, 0, NULL }
+#define MT_KEY(name, kind, field) \
+  { MT_SPAN_INIT(name), MT_HEAD_WORD(name), MT_KEY_##kind, MT_F_##field, NULL }
+#define MT_KEY_CALL(name, func) { MT_SPAN_INIT(name), MT_HEAD_WORD(name), MT_KEY_FUNC, 0, func }
+#define MT_KEYS_END { { NULL, 0 }, 0, 0, 0, NULL }
 
 /* A recogniser.  With keys, the text from the prefix on is walked as key=value
  * list first; func then gets what the walk left, or without keys what follows
@@ -56,19 +58,20 @@ typedef struct
 typedef struct
 {
   MtSpan prefix;
+  guint64 head; /* the prefix' first bytes: nearly all rules are passed over by them */
+  guint64 tail; /* the last */
   MtEventKind event;
-  gchar first; /* of the prefix: most rules are passed over by it */
   const MtKey *keys;
   MtRuleFunc func;
 } MtRule;
 
 #define MT_RULE(prefix, event, keys, func) \
   { \
-    MT_SPAN_INIT(prefix), MT_EVENT_##event, (prefix)[0], keys, func \
+    MT_SPAN_INIT(prefix), MT_HEAD_WORD(prefix), MT_TAIL_WORD(prefix), MT_EVENT_##event, keys, func \
   }
 #define MT_RULES_END \
   { \
-    { NULL, 0 }, 0, '\0', NULL, NULL \
+    { NULL, 0 }, 0, 0, 0, NULL, NULL \
   }
 
 /* How sure a dialect is that a program is its own. */
@@ -222,6 +225,7 @@ typedef struct
   struct
   {
     guint8 len;
+    guint64 first, last; /* bytes of the name: all, where it has no more than both */
     gchar name[MT_PARSER_NAME_BYTES];
     MtClaim claim;
     guint64 shapes; /* where no dialect claims by name: a bit for each to be asked */

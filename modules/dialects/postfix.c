@@ -35,13 +35,35 @@ is_queue_id(MtSpan id, guint any, guint all)
   return id.len >= 10 && (all & MT_CHAR_BASE52) && memchr(id.at, 'z', id.len);
 }
 
+/* A short ID, with a digit: nearly all are.  Returns: its bytes; 0: look closer. */
+static inline guint
+short_queue_id_bytes(const gchar *at)
+{
+  MtBlock block = mt_block_load(at);
+  guint digits = mt_block_mask((MtBlock) (block - '0' < 10));
+  guint capitals = mt_block_mask((MtBlock) (block - 'A' < 26));
+  guint len = __builtin_ctz(~(digits | capitals));
+
+  if (len < 5 || len >= MT_BLOCK_BYTES || mt_is_class(at[len], MT_CHAR_LOWER)
+      || !(digits & ((1u << len) - 1)))
+    return 0;
+  return len;
+}
+
 static gboolean
 scan_queue_id(MtCursor *cur, MtSpan *out)
 {
   const gchar *at = cur->at, *end = cur->end;
   guint any = 0, all = 0xff; /* classes that any and that all of its bytes have */
+  guint len = end - at >= MT_BLOCK_BYTES ? short_queue_id_bytes(at) : 0;
   MtSpan id;
 
+  if (G_LIKELY(len))
+    {
+      *out = mt_span(at, len);
+      cur->at = at + len;
+      return TRUE;
+    }
   for (guint class; at < end && ((class = mt_byte_class[(guchar)*at]) & MT_CHAR_ALNUM); at++)
     {
       any |= class;

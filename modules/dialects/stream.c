@@ -55,7 +55,7 @@ mt_stream_head(MtStream *stream, MtSpan raw, MtLine *out)
     found = mt_line_scan(raw, &stream->clock, out);
   else
     {
-      *out = (MtLine){ .time = MT_NO_TIME, .text = raw, .pid = -1, .repeat = 1 };
+      mt_line_init(out, raw);
       found = stream->file->head(raw, stream, out);
     }
   if (!out->host.len)

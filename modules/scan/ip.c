@@ -4,41 +4,102 @@
 
 static const guint8 mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-/* "192": up to three digits.  Returns: what follows them, NULL where it is no byte's number. */
-static inline const gchar *
-parse_byte(const gchar *at, const gchar *end, guint8 *out)
-{
-  guint number, digit;
+/* "192.0.2.1" is at most that long; of the shortest two words overlap. */
+#define V4_MIN_BYTES 7
+#define V4_MAX_BYTES 15
 
-  if (at == end || (number = (guint) *at - '0') > 9)
-    return NULL;
-  if (++at < end && (digit = (guint) *at - '0') <= 9)
-    {
-      number = number * 10 + digit;
-      if (++at < end && (digit = (guint) *at - '0') <= 9)
-        {
-          number = number * 10 + digit;
-          at++;
-        }
-    }
+/* "192." in the lowest bytes of @word: what it says, and how many bytes it takes.
+ * Returns: FALSE where it is no byte's number of one to three digits and a dot. */
+static inline gboolean
+read_v4_byte(guint32 word, guint8 *out, guint *bytes)
+{
+  guint32 dots = word ^ 0x2e2e2e2e, digits;
+  guint count, number;
+
+  dots = (dots - 0x01010101) & ~dots & 0x80808080;
+  if (!dots || !(count = (guint) __builtin_ctz(dots) >> 3))
+    return FALSE;
+  digits = (word ^ 0x30303030) << 8 * (4 - count); /* zeros in front */
+  if (((digits + 0x76767676) | digits) & 0x80808080)
+    return FALSE;
+  number = (digits >> 24) + (digits >> 16 & 0xff) * 10 + (digits >> 8 & 0xff) * 100;
   *out = number;
-  return number <= 255 ? at : NULL;
+  *bytes = count + 1;
+  return number <= 255;
 }
 
+/* All of the text is in two words, the next byte's lowest: whether numbers have one digit or
+ * three is nothing that a processor could guess. */
 static gboolean
 parse_v4(MtSpan text, guint8 out[4])
 {
-  const gchar *at = text.at, *end = text.at + text.len;
+  guint64 low, high = 0;
 
+  if (text.len < V4_MIN_BYTES || text.len > V4_MAX_BYTES)
+    return FALSE;
+  low = mt_word_load_some(text.at, text.len);
+  if (text.len > MT_WORD_BYTES)
+    high = mt_word_load(text.at + text.len - MT_WORD_BYTES) >> 8 * (2 * MT_WORD_BYTES - text.len);
+  if (text.len < MT_WORD_BYTES) /* the last number ends as the others do */
+    low |= (guint64) '.' << 8 * text.len;
+  else
+    high |= (guint64) '.' << 8 * (text.len - MT_WORD_BYTES);
   for (gint i = 0; i < 4; i++)
     {
-      if (i && (at == end || *at++ != '.'))
+      guint bytes;
+
+      if (!read_v4_byte(low, &out[i], &bytes))
         return FALSE;
-      at = parse_byte(at, end, &out[i]);
-      if (!at)
-        return FALSE;
+      low = low >> 8 * bytes | high << (64 - 8 * bytes);
+      high >>= 8 * bytes;
     }
-  return at == end;
+  return (low | high) == 0;
+}
+
+/* Of one to four digits, what they say. */
+static inline const gchar *
+parse_v6_group(const gchar *at, const gchar *end, guint *out)
+{
+  const gchar *start = at;
+  guint group = 0;
+
+  for (; at < end && mt_is_class(*at, MT_CHAR_HEX); at++)
+    group = (group << 4) + ((guint) *at & 15) + (*at > '9' ? 9 : 0);
+  *out = group;
+  return at > start && at - start <= 4 ? at : NULL;
+}
+
+/* "2001:db8::25", as most are: groups of digits, and one gap at most. */
+static gboolean
+parse_v6_groups(MtSpan text, MtIp *out)
+{
+  const gchar *at = text.at, *end = text.at + text.len;
+  gint n = 0, gap = -1;
+  guint8 bytes[16];
+  guint group;
+
+  if (text.len >= 2 && at[0] == ':' && at[1] == ':')
+    gap = 0, at += 2;
+  while (at < end)
+    {
+      if (n == 16 || !(at = parse_v6_group(at, end, &group)))
+        return FALSE;
+      bytes[n++] = group >> 8;
+      bytes[n++] = group;
+      if (at == end)
+        break;
+      if (*at++ != ':' || at == end || (*at == ':' && gap >= 0))
+        return FALSE;
+      if (*at == ':')
+        gap = n, at++;
+    }
+  if (gap < 0 ? n < 16 : n == 16)
+    return FALSE;
+  memset(out, 0, sizeof *out);
+  memcpy(out->b, bytes, gap < 0 ? n : gap);
+  if (gap >= 0)
+    memcpy(out->b + 16 - (n - gap), bytes + gap, n - gap);
+  return TRUE;
 }
 
 /* inet_pton() wants a NUL-terminated string and knows no zone. */
@@ -46,7 +107,11 @@ static gboolean
 parse_v6(MtSpan text, MtIp *out)
 {
   gchar buffer[MT_IP_TEXT_BYTES];
-  const gchar *zone = memchr(text.at, '%', text.len);
+  const gchar *zone;
+
+  if (parse_v6_groups(text, out))
+    return TRUE;
+  zone = memchr(text.at, '%', text.len);
 
   if (zone)
     text.len = zone - text.at;
@@ -68,7 +133,8 @@ mt_ip_parse(MtSpan text, MtIp *out)
   if (text.len < 2)
     return FALSE;
   memcpy(ip.b, mapped_prefix, 12);
-  if (!parse_v4(text, ip.b + 12) && (!memchr(text.at, ':', text.len) || !parse_v6(text, &ip)))
+  if (!parse_v4(text, ip.b + 12)
+      && (!mt_find_char(text.at, text.at + text.len, ':') || !parse_v6(text, &ip)))
     return FALSE;
   *out = ip;
   return TRUE;

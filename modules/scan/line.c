@@ -26,6 +26,8 @@ mt_line_unfold_repeat(MtLine *line)
   guint64 count;
 
   line->repeat = 1;
+  if (G_LIKELY(mt_cursor_peek(&cur) != 'm'))
+    return;
   if (!MT_SCAN(&cur, "message repeated ") || !mt_scan_u64(&cur, &count)
       || !MT_SCAN(&cur, " times: [ ") || count < 1 || count > MAX_REPEAT || cur.at == cur.end
       || cur.end[-1] != ']')
@@ -34,16 +36,33 @@ mt_line_unfold_repeat(MtLine *line)
   line->text = mt_span(cur.at, cur.end - 1 - cur.at);
 }
 
-/* The program ends at '[', ':' or a space; "program[pid]: " or "program: ". */
+/* Where the program ends: at '[', ':' or a space, or the end of all. */
+static const gchar *
+find_program_end(const gchar *at, const gchar *end)
+{
+  for (; end - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
+    {
+      MtBlock block = mt_block_load(at);
+      guint hits = mt_block_mask((MtBlock) (block == mt_block_of('['))
+                                 | (MtBlock) (block == mt_block_of(':'))
+                                 | (MtBlock) (block == mt_block_of(' ')));
+
+      if (hits)
+        return at + __builtin_ctz(hits);
+    }
+  while (at < end && *at != '[' && *at != ':' && *at != ' ')
+    at++;
+  return at;
+}
+
+/* "program[pid]: " or "program: " */
 gboolean
 mt_line_scan_tag(MtSpan rest, MtLine *out)
 {
   MtCursor cur = mt_cursor(rest);
-  const gchar *at = cur.at;
+  const gchar *at = find_program_end(cur.at, cur.end);
   guint64 pid;
 
-  while (at < cur.end && *at != '[' && *at != ':' && *at != ' ')
-    at++;
   if (at == cur.at || at - cur.at > NAME_MAX_BYTES)
     return FALSE;
   out->program = mt_span(cur.at, at - cur.at);
@@ -130,7 +149,7 @@ mt_line_scan(MtSpan line, MtClock *clock, MtLine *out)
 
   while (line.len && (line.at[line.len - 1] == '\n' || line.at[line.len - 1] == '\r'))
     line.len--;
-  *out = (MtLine){ .time = MT_NO_TIME, .text = line, .pid = -1, .repeat = 1 };
+  mt_line_init(out, line);
   cur = mt_cursor(line);
   if (mt_cursor_peek(&cur) == '<' && scan_priority(&cur) && MT_SCAN(&cur, "1 "))
     return scan_rfc5424(&cur, clock, out);

@@ -31,29 +31,6 @@ mt_span_equal_nocase(MtSpan a, MtSpan b)
   return a.len == b.len && (a.len == 0 || g_ascii_strncasecmp(a.at, b.at, a.len) == 0);
 }
 
-/* Sixteen bytes that are compared at once, by whatever the processor has for it. */
-typedef guchar Block __attribute__((vector_size(16)));
-
-static Block
-block_of(gchar c)
-{
-  return (Block){ 0 } + (guchar) c;
-}
-
-/* Do any bytes of @at equal those of @first, while those of @behind equal @last? */
-static gboolean
-block_has(const gchar *at, Block first, const gchar *behind, Block last)
-{
-  Block a, b;
-  guint64 hits[2];
-
-  memcpy(&a, at, sizeof a);
-  memcpy(&b, behind, sizeof b);
-  a = (Block) ((a == first) & (b == last));
-  memcpy(hits, &a, sizeof hits);
-  return (hits[0] | hits[1]) != 0;
-}
-
 /* Where the needle's first and last byte both fit, it is compared.  memmem() takes many times
  * as long for the short needles of dialects; longer ones, with which time would grow, are its. */
 #define NEEDLE_MAX 64
@@ -63,26 +40,28 @@ mt_span_find(MtSpan span, MtSpan needle)
 {
   const gchar *at = span.at, *last;
   gsize more = needle.len - 1;
-  Block first_byte, last_byte;
+  MtBlock first_byte, last_byte;
 
   if (!span.len || span.len < needle.len)
     return NULL;
   if (!needle.len || needle.len > NEEDLE_MAX)
     return memmem(span.at, span.len, needle.at, needle.len);
   last = span.at + span.len - needle.len;
-  first_byte = block_of(needle.at[0]);
-  last_byte = block_of(needle.at[more]);
-  while (at <= last)
+  first_byte = mt_block_of(needle.at[0]);
+  last_byte = mt_block_of(needle.at[more]);
+  for (; last - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
     {
-      const gchar *until = last - at >= (gssize) sizeof(Block) ? at + sizeof(Block) : last + 1;
+      MtBlock fits = (MtBlock) (mt_block_load(at) == first_byte)
+                     & (MtBlock) (mt_block_load(at + more) == last_byte);
 
-      if (until - at == sizeof(Block) && !block_has(at, first_byte, at + more, last_byte))
-        at = until;
-      for (; at < until; at++)
-        if (*at == needle.at[0] && at[more] == needle.at[more]
-            && memcmp(at, needle.at, needle.len) == 0)
-          return at;
+      for (guint hits = mt_block_mask(fits); hits; hits &= hits - 1)
+        if (memcmp(at + __builtin_ctz(hits), needle.at, needle.len) == 0)
+          return at + __builtin_ctz(hits);
     }
+  for (; at <= last; at++)
+    if (*at == needle.at[0] && at[more] == needle.at[more]
+        && memcmp(at, needle.at, needle.len) == 0)
+      return at;
   return NULL;
 }
 
@@ -155,23 +134,52 @@ mt_scan_until_span(MtCursor *cur, MtSpan stop, MtSpan *out)
   return TRUE;
 }
 
+/* Up to the next of four bytes, or the end. */
+static inline const gchar *
+find_any_of_four(const gchar *at, const gchar *end, const gchar stops[4])
+{
+  for (; end - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
+    {
+      MtBlock block = mt_block_load(at);
+      guint hits = mt_block_mask((MtBlock) (block == mt_block_of(stops[0]))
+                                 | (MtBlock) (block == mt_block_of(stops[1]))
+                                 | (MtBlock) (block == mt_block_of(stops[2]))
+                                 | (MtBlock) (block == mt_block_of(stops[3])));
+
+      if (hits)
+        return at + __builtin_ctz(hits);
+    }
+  while (at < end && *at != stops[0] && *at != stops[1] && *at != stops[2] && *at != stops[3])
+    at++;
+  return at;
+}
+
+/* As above, for any number of them. */
+static const gchar *
+find_any_of(const gchar *at, const gchar *end, const gchar *stops)
+{
+  guint64 set[4] = { 0, 0, 0, 0 };
+
+  for (; *stops; stops++)
+    set[(guchar) *stops >> 6] |= G_GUINT64_CONSTANT(1) << ((guchar) *stops & 63);
+  while (at < end && !(set[(guchar) *at >> 6] >> ((guchar) *at & 63) & 1))
+    at++;
+  return at;
+}
+
 gboolean
 mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
 {
-  const gchar *at = cur->at;
-  gchar first = stops[0], second = first ? stops[1] : '\0';
+  const gchar *at;
+  gchar four[4];
+  guint n = 0;
 
-  if (second && !stops[2])
-    while (at < cur->end && *at != first && *at != second)
-      at++;
-  else if (first && !second)
-    {
-      at = at < cur->end ? memchr(at, first, cur->end - at) : at;
-      at = at ? at : cur->end;
-    }
+  for (guint i = 0; i < G_N_ELEMENTS(four); i++)
+    four[i] = stops[n] ? stops[n++] : stops[0];
+  if (n && !stops[n])
+    at = find_any_of_four(cur->at, cur->end, four);
   else
-    while (at < cur->end && (*at == '\0' || !strchr(stops, *at)))
-      at++;
+    at = find_any_of(cur->at, cur->end, stops);
   if (at == cur->at)
     return FALSE;
   *out = mt_span(cur->at, at - cur->at);
@@ -305,12 +313,22 @@ mt_scan_angle(MtCursor *cur, MtSpan *out)
     from = skip_quoted_local_part(first, cur->end);
   if (!from)
     from = first;
-  close = memchr(from, '>', cur->end - from);
+  close = mt_find_char(from, cur->end, '>');
   if (!close)
     return FALSE;
   *out = mt_span(first, close - first);
   cur->at = close + 1;
   return TRUE;
+}
+
+/* "4.2.2", as most are; and a byte behind it. */
+#define DSN_BYTES 5
+
+static inline gboolean
+is_short_dsn(const gchar *at)
+{
+  return at[1] == '.' && mt_is_class(at[2], MT_CHAR_DIGIT) && at[3] == '.'
+         && mt_is_class(at[4], MT_CHAR_DIGIT) && !mt_is_class(at[5], MT_CHAR_DIGIT);
 }
 
 gboolean
@@ -322,6 +340,12 @@ mt_scan_dsn(MtCursor *cur, MtSpan *out)
 
   if (class != '2' && class != '4' && class != '5')
     return FALSE;
+  if (G_LIKELY(mt_cursor_left(cur) > DSN_BYTES && is_short_dsn(cur->at)))
+    {
+      *out = mt_span(cur->at, DSN_BYTES);
+      cur->at += DSN_BYTES;
+      return TRUE;
+    }
   try.at++;
   for (gint i = 0; i < 2; i++)
     if (!mt_scan_char(&try, '.') || !mt_scan_u64(&try, &part) || part > 999)

@@ -10,8 +10,7 @@
 #ifndef MT_SCAN_SPAN_H
 #define MT_SCAN_SPAN_H
 
-#include <glib.h>
-#include <string.h>
+#include "scan/block.h"
 
 typedef struct
 {
@@ -176,7 +175,7 @@ mt_scan_char(MtCursor *cur, gchar c)
 static inline gboolean
 mt_scan_until(MtCursor *cur, gchar stop, MtSpan *out)
 {
-  const gchar *at = cur->at < cur->end ? memchr(cur->at, stop, cur->end - cur->at) : NULL;
+  const gchar *at = mt_find_char(cur->at, cur->end, stop);
 
   if (!at)
     return FALSE;
@@ -222,6 +221,20 @@ mt_scan_u64(MtCursor *cur, guint64 *out)
   const gchar *at = cur->at, *end = cur->end;
   guint64 number = 0;
 
+  if (G_LIKELY(end - at >= MT_WORD_BYTES))
+    {
+      guint count = mt_word_digits(mt_word_load(at), &number);
+
+      if (!count)
+        return FALSE;
+      if (G_LIKELY(count < MT_WORD_BYTES))
+        {
+          cur->at = at + count;
+          *out = mt_word_number(number, count);
+          return TRUE;
+        }
+      number = 0;
+    }
   for (guint digit; at < end && (digit = (guint) *at - '0') < 10; at++)
     number = number * 10 + digit;
   if (at == cur->at)

@@ -176,7 +176,7 @@ scan_short_date(MtCursor *cur, MtClock *clock)
   if (!month || cur->at[3] != ' ' || day < 1 || day > 9)
     return FALSE;
   clock->cached_midnight_s = mt_civil_to_s(infer_year(clock, month, day), month, day, 0, 0, 0);
-  clock->cached_date[0] = '\0';
+  clock->cached_date[0] = clock->cached_minute[0] = '\0';
   cur->at += 6;
   return TRUE;
 }
@@ -204,7 +204,7 @@ scan_date(MtCursor *cur, MtClock *clock)
   if (day > days_of_month(year, month))
     return FALSE;
   memcpy(clock->cached_date, cur->at, 7);
-  clock->cached_clock[0] = '\0';
+  clock->cached_minute[0] = '\0';
   clock->cached_midnight_s = mt_civil_to_s(year, month, day, 0, 0, 0);
   cur->at += 7;
   return TRUE;
@@ -225,41 +225,54 @@ scan_stated_year(MtCursor *cur, MtClock *clock)
   if (day > days_of_month(year, month))
     return FALSE;
   clock->cached_midnight_s = mt_civil_to_s(year, month, day, 0, 0, 0);
-  clock->cached_date[0] = '\0';
+  clock->cached_date[0] = clock->cached_minute[0] = '\0';
   try.at++;
   *cur = try;
   return TRUE;
 }
 
-/* The second of a stamp; where it is that of the stamp before, as in any busy log, without
- * reading it. */
+/* Bytes of "Nov 21 05:45:01", and the second's place in it. */
+#define RFC3164_BYTES 15
+#define RFC3164_SECOND 13
+
 static gboolean
 scan_rfc3164_second(MtCursor *cur, MtClock *clock, MtTime *out)
 {
+  const gchar *at = cur->at;
   gint second;
-  const gchar *at;
 
   if (!scan_date(cur, clock))
     return FALSE;
-  at = cur->at;
-  if (mt_cursor_left(cur) >= 8 && clock->cached_date[0] && clock->cached_clock[0]
-      && memcmp(at, clock->cached_clock, 8) == 0)
-    {
-      cur->at += 8;
-      *out = clock->cached_time;
-      return TRUE;
-    }
-  if (mt_cursor_left(cur) >= 3 && at[2] != ':')
+  if (mt_cursor_left(cur) >= 3 && cur->at[2] != ':')
     scan_stated_year(cur, clock);
   second = scan_clock_time(cur);
   if (second < 0)
     return FALSE;
   *out = mt_clock_to_utc(clock, clock->cached_midnight_s + second);
-  if (clock->cached_date[0])
+  if (clock->cached_date[0] && second % 60 == two_digits(at + RFC3164_SECOND)) /* not 60 */
     {
-      memcpy(clock->cached_clock, at, 8);
-      clock->cached_time = *out;
+      memcpy(clock->cached_minute, at, sizeof clock->cached_minute);
+      clock->cached_minute_at = *out - second % 60 * MT_SECOND_US;
     }
+  return TRUE;
+}
+
+/* A stamp of the same minute as the one before, as nearly all are in a busy log: only its
+ * second is read. */
+static inline gboolean
+scan_same_minute(MtCursor *cur, const MtClock *clock, MtTime *out)
+{
+  const gchar *at = cur->at;
+  gint second;
+
+  if (mt_cursor_left(cur) < RFC3164_BYTES || !clock->cached_minute[0]
+      || memcmp(at, clock->cached_minute, sizeof clock->cached_minute) != 0)
+    return FALSE;
+  second = two_digits(at + RFC3164_SECOND);
+  if (second < 0 || second > 59) /* a leap second may be of another hour, and offset */
+    return FALSE;
+  *out = clock->cached_minute_at + second * MT_SECOND_US;
+  cur->at += RFC3164_BYTES;
   return TRUE;
 }
 
@@ -268,7 +281,8 @@ mt_scan_stamp_rfc3164(MtCursor *cur, MtClock *clock, MtTime *out)
 {
   MtCursor try = *cur;
 
-  if (mt_cursor_left(cur) < 14 || !scan_rfc3164_second(&try, clock, out))
+  if (!scan_same_minute(&try, clock, out)
+      && (mt_cursor_left(cur) < 14 || !scan_rfc3164_second(&try, clock, out)))
     return FALSE;
   *out += scan_fraction(&try);
   clock->reference = *out;
@@ -340,6 +354,7 @@ scan_zone(MtCursor *cur, gint *offset_s)
 
 /* "2026-11-21T05:45:01", the cursor's next ISO_BYTES, as a local second. */
 #define ISO_BYTES 19
+#define ISO_SECOND 17
 
 static gboolean
 scan_iso_second(MtCursor *cur, gint64 *local_s)
@@ -370,20 +385,21 @@ gboolean
 mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
 {
   MtCursor try = *cur;
-  gint us, offset_s;
+  gint us, offset_s, second;
   gint64 local_s;
 
   if (mt_cursor_left(cur) < ISO_BYTES)
     return FALSE;
-  if (clock->cached_iso[0] && memcmp(cur->at, clock->cached_iso, ISO_BYTES) == 0)
+  if (clock->cached_iso[0] && memcmp(cur->at, clock->cached_iso, sizeof clock->cached_iso) == 0
+      && (second = two_digits(cur->at + ISO_SECOND)) >= 0 && second <= 60)
     {
       try.at += ISO_BYTES;
-      local_s = clock->cached_iso_s;
+      local_s = clock->cached_iso_s + second;
     }
   else if (scan_iso_second(&try, &local_s))
     {
-      memcpy(clock->cached_iso, cur->at, ISO_BYTES);
-      clock->cached_iso_s = local_s;
+      memcpy(clock->cached_iso, cur->at, sizeof clock->cached_iso);
+      clock->cached_iso_s = local_s - two_digits(cur->at + ISO_SECOND);
     }
   else
     return FALSE;

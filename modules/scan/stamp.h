@@ -38,11 +38,11 @@ typedef struct
   /* the last RFC 3164 date "Nov 21 " and its midnight, local */
   gchar cached_date[7];
   gint64 cached_midnight_s;
-  /* of that date, the last "05:45:01", and its UTC second */
-  gchar cached_clock[8];
-  MtTime cached_time;
-  /* the last "2026-11-21T05:45:01", and its second */
-  gchar cached_iso[19];
+  /* of that date, the last "Nov 21 05:45:", and its begin in UTC */
+  gchar cached_minute[13];
+  MtTime cached_minute_at;
+  /* the last "2026-11-21T05:45:", and its begin, local */
+  gchar cached_iso[17];
   gint64 cached_iso_s;
 } MtClock;
 
