@@ -383,17 +383,6 @@ mt_scan_mailbox(MtCursor *cur, MtSpan *out)
   return TRUE;
 }
 
-/* @head: the first bytes of @name, 0 behind it. */
-static inline const MtKey *
-find_key(const MtKey *keys, MtSpan name, guint64 head)
-{
-  for (; keys->name.at; keys++)
-    if (keys->head == head && keys->name.len == name.len
-        && (name.len <= MT_WORD_BYTES || memcmp(keys->name.at, name.at, name.len) == 0))
-      return keys;
-  return NULL;
-}
-
 /* Values of keys that nobody asked for; a '<' may hide a comma.  One that is never closed ends
  * the walk: what follows cannot be told from it. */
 static void
@@ -419,96 +408,166 @@ scan_item(MtCursor *cur, MtSpan *out)
 }
 
 static void
-read_value(const MtKey *key, MtCursor *cur, MtEvent *event)
+read_angle(const MtKey *key, MtCursor *cur, MtEvent *event)
 {
-  MtSpan text = MT_NO_SPAN;
-  guint64 number;
-  gint64 us;
+  MtSpan text;
 
-  switch (key->kind)
-    {
-    case MT_KEY_ANGLE:
-      if (mt_scan_angle(cur, &text))
-        mt_event_set_text(event, key->field, text);
-      return;
-    case MT_KEY_TOKEN:
-      if (mt_scan_token(cur, ", ", &text))
-        mt_event_set_text(event, key->field, text);
-      return;
-    case MT_KEY_ITEM:
-      if (scan_item(cur, &text))
-        mt_event_set_text(event, key->field, text);
-      return;
-    case MT_KEY_INTEGER:
-      if (mt_scan_u64(cur, &number))
-        mt_event_set_number(event, key->field, number);
-      return;
-    case MT_KEY_DURATION:
-      if (mt_scan_duration(cur, &us))
-        mt_event_set_number(event, key->field, us);
-      return;
-    case MT_KEY_DSN:
-      if (mt_scan_dsn(cur, &text))
-        mt_event_set_text(event, key->field, text);
-      return;
-    case MT_KEY_IP:
-      if (mt_scan_token(cur, ", ", &text))
-        mt_event_set_ip(event, key->field, text);
-      return;
-    case MT_KEY_CLIENT:
-      mt_scan_peer(cur, event, &mt_client_fields);
-      return;
-    case MT_KEY_REST:
-      mt_event_set_text(event, key->field, mt_cursor_rest(cur));
-      cur->at = cur->end;
-      return;
-    case MT_KEY_FUNC:
-      key->func(cur, event);
-      return;
-    }
+  if (mt_scan_angle(cur, &text))
+    mt_event_set_text(event, key->field, text);
 }
 
-/* A key is a word of small letters, digits, '_' and '-', and '=' behind it.  @found: which of
- * @keys it is; NULL: none. */
-static inline gboolean
-scan_key(MtCursor *cur, const MtKey *keys, const MtKey **found)
+static void
+read_token(const MtKey *key, MtCursor *cur, MtEvent *event)
 {
-  const gchar *at = cur->at, *end = cur->end;
-  guint64 head = mt_word_load_some(at, end - at);
-  guint len = mt_word_first(head, '=');
+  MtSpan text;
 
-  if (G_LIKELY(len < MT_WORD_BYTES))
-    {
-      *found = find_key(keys, mt_span(at, len), head & mt_word_mask(len));
-      if (G_LIKELY(*found))
-        {
-          cur->at = at + len + 1;
-          return TRUE;
-        }
-    }
-  while (at < end && mt_is_class(*at, MT_CHAR_KEY))
-    at++;
-  if (at == end || *at != '=' || at == cur->at)
+  if (mt_scan_token(cur, ", ", &text))
+    mt_event_set_text(event, key->field, text);
+}
+
+static void
+read_item(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  MtSpan text;
+
+  if (scan_item(cur, &text))
+    mt_event_set_text(event, key->field, text);
+}
+
+static void
+read_integer(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  guint64 number;
+
+  if (mt_scan_u64(cur, &number))
+    mt_event_set_number(event, key->field, number);
+}
+
+static void
+read_duration(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  gint64 us;
+
+  if (mt_scan_duration(cur, &us))
+    mt_event_set_number(event, key->field, us);
+}
+
+static void
+read_dsn(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  MtSpan text;
+
+  if (mt_scan_dsn(cur, &text))
+    mt_event_set_text(event, key->field, text);
+}
+
+static void
+read_ip(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  MtSpan text;
+
+  if (mt_scan_token(cur, ", ", &text))
+    mt_event_set_ip(event, key->field, text);
+}
+
+static void
+read_client(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  mt_scan_peer(cur, event, &mt_client_fields);
+}
+
+static void
+read_rest(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  mt_event_set_text(event, key->field, mt_cursor_rest(cur));
+  cur->at = cur->end;
+}
+
+static void (*const readers[])(const MtKey *key, MtCursor *cur, MtEvent *event) = {
+  [MT_KEY_ANGLE] = read_angle,       [MT_KEY_TOKEN] = read_token, [MT_KEY_ITEM] = read_item,
+  [MT_KEY_INTEGER] = read_integer,   [MT_KEY_DSN] = read_dsn,     [MT_KEY_IP] = read_ip,
+  [MT_KEY_DURATION] = read_duration, [MT_KEY_REST] = read_rest,   [MT_KEY_CLIENT] = read_client,
+};
+
+/* @head: the first bytes of @text, 0 behind it; no name has a NUL. */
+static inline gboolean
+is_key(const MtKey *key, MtSpan text, guint64 head)
+{
+  gsize len = key->name.len;
+
+  if ((head & key->mask) != key->head)
     return FALSE;
-  *found = find_key(keys, mt_span(cur->at, at - cur->at), head & mt_word_mask(at - cur->at));
-  cur->at = at + 1;
+  return G_LIKELY(len < MT_WORD_BYTES)
+         || (text.len > len && text.at[len] == '=' && memcmp(text.at, key->name.at, len) == 0);
+}
+
+/* Lists mostly have the order of their table: the key behind the last is looked at first. */
+static inline const MtKey *
+key_at(const MtKey *keys, const MtKey *from, MtSpan text)
+{
+  guint64 head = mt_word_load_some(text.at, text.len);
+
+  for (const MtKey *key = from; key->name.at; key++)
+    if (is_key(key, text, head))
+      return key;
+  for (const MtKey *key = keys; key < from; key++)
+    if (is_key(key, text, head))
+      return key;
+  return NULL;
+}
+
+const MtKey *
+mt_key_at(const MtKey *keys, const MtKey *from, MtCursor *cur)
+{
+  const MtKey *key = key_at(keys, from ? from : keys, mt_cursor_rest(cur));
+
+  if (key)
+    cur->at += key->name.len + 1;
+  return key;
+}
+
+/* Past a key of which nothing is known, and its value: a word of small letters, digits, '_' and
+ * '-', and '=' behind it.  Returns: FALSE, cursor untouched, where there is none. */
+static gboolean
+skip_unknown(MtCursor *cur)
+{
+  MtCursor try = *cur;
+  MtSpan name;
+
+  if (!mt_scan_class(&try, MT_CHAR_KEY, &name) || !mt_scan_char(&try, '='))
+    return FALSE;
+  skip_value(&try);
+  *cur = try;
   return TRUE;
 }
 
 void
 mt_keys_walk(const MtKey *keys, MtCursor *cur, MtEvent *event)
 {
-  const MtKey *key;
+  const MtKey *from = keys;
 
-  while (scan_key(cur, keys, &key))
+  for (;;)
     {
-      if (key && (key->kind == MT_KEY_FUNC || !mt_event_has(event, key->field)))
-        read_value(key, cur, event);
-      else
-        skip_value(cur);
-      mt_scan_char(cur, ',');
-      if (!mt_scan_char(cur, ' '))
+      const MtKey *key = key_at(keys, from, mt_cursor_rest(cur));
+
+      if (G_LIKELY(key))
+        {
+          cur->at += key->name.len + 1;
+          from = key + 1;
+          if (key->kind == MT_KEY_FUNC)
+            key->func(cur, event);
+          else if (!mt_event_has(event, key->field))
+            readers[key->kind](key, cur, event);
+          else
+            skip_value(cur);
+        }
+      else if (!skip_unknown(cur))
         return;
+      if (cur->at < cur->end && *cur->at == ',')
+        cur->at++;
+      if (cur->at == cur->end || *cur->at != ' ')
+        return;
+      cur->at++;
     }
 }
 
@@ -518,7 +577,7 @@ has_prefix(const MtRule *rule, MtSpan text, guint64 head)
 {
   gsize len = rule->prefix.len;
 
-  if ((head ^ rule->head) & mt_word_mask(len))
+  if ((head & rule->mask) != rule->head)
     return FALSE;
   if (len <= MT_WORD_BYTES)
     return TRUE;

@@ -40,16 +40,17 @@ typedef MtParse (*MtRuleFunc)(MtCursor *cur, MtEvent *event);
 typedef struct
 {
   MtSpan name;
-  guint64 head; /* the name's first bytes */
+  guint64 head, mask; /* the first bytes of "name=" */
   MtKeyKind kind;
   MtField field;
   MtRuleFunc func;
 } MtKey;
 
+#define MT_KEY_WORDS(name) MT_HEAD_WORD(name "="), MT_HEAD_MASK(name "=")
 #define MT_KEY(name, kind, field) \
-  { MT_SPAN_INIT(name), MT_HEAD_WORD(name), MT_KEY_##kind, MT_F_##field, NULL }
-#define MT_KEY_CALL(name, func) { MT_SPAN_INIT(name), MT_HEAD_WORD(name), MT_KEY_FUNC, 0, func }
-#define MT_KEYS_END { { NULL, 0 }, 0, 0, 0, NULL }
+  { MT_SPAN_INIT(name), MT_KEY_WORDS(name), MT_KEY_##kind, MT_F_##field, NULL }
+#define MT_KEY_CALL(name, func) { MT_SPAN_INIT(name), MT_KEY_WORDS(name), MT_KEY_FUNC, 0, func }
+#define MT_KEYS_END { { NULL, 0 }, 0, 0, 0, 0, NULL }
 
 /* A recogniser.  With keys, the text from the prefix on is walked as key=value
  * list first; func then gets what the walk left, or without keys what follows
@@ -58,8 +59,8 @@ typedef struct
 typedef struct
 {
   MtSpan prefix;
-  guint64 head; /* the prefix' first bytes: nearly all rules are passed over by them */
-  guint64 tail; /* the last */
+  guint64 head, mask; /* the prefix' first bytes: nearly all rules are passed over by them */
+  guint64 tail;       /* the last */
   MtEventKind event;
   const MtKey *keys;
   MtRuleFunc func;
@@ -67,11 +68,12 @@ typedef struct
 
 #define MT_RULE(prefix, event, keys, func) \
   { \
-    MT_SPAN_INIT(prefix), MT_HEAD_WORD(prefix), MT_TAIL_WORD(prefix), MT_EVENT_##event, keys, func \
+    MT_SPAN_INIT(prefix), MT_HEAD_WORD(prefix), MT_HEAD_MASK(prefix), MT_TAIL_WORD(prefix), \
+        MT_EVENT_##event, keys, func \
   }
 #define MT_RULES_END \
   { \
-    { NULL, 0 }, 0, 0, 0, NULL, NULL \
+    { NULL, 0 }, 0, 0, 0, 0, NULL, NULL \
   }
 
 /* How sure a dialect is that a program is its own. */
@@ -123,6 +125,11 @@ struct MtDialect
 /* mt_rules_apply: the first rule whose prefix fits and whose func does not skip.
  * Returns: MT_PARSE_SKIP if there is none; the event is then as it was. */
 MtParse mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event);
+
+/* mt_key_at: which of @keys, "name=" and all, @cur is at, and past it.  @from: where in @keys to
+ * look first; NULL: at the beginning.
+ * Returns: NULL, cursor untouched, where it is none of them. */
+const MtKey *mt_key_at(const MtKey *keys, const MtKey *from, MtCursor *cur);
 
 /* mt_keys_walk: reads "key=value, key=value" (also with single spaces between)
  * into the event.  Unknown keys are passed over, a field that is there stays.

@@ -44,8 +44,9 @@ mt_stream_head(MtStream *stream, MtSpan raw, MtLine *out)
 {
   gboolean found;
 
-  while (raw.len && (raw.at[raw.len - 1] == '\n' || raw.at[raw.len - 1] == '\r'))
-    raw.len--;
+  if (stream->file || stream->undecided)
+    while (raw.len && (raw.at[raw.len - 1] == '\n' || raw.at[raw.len - 1] == '\r'))
+      raw.len--;
   if (!stream->file && stream->undecided)
     {
       stream->file = sniff(stream, raw);

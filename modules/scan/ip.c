@@ -4,56 +4,81 @@
 
 static const guint8 mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-/* "192.0.2.1" is at most that long; of the shortest two words overlap. */
 #define V4_MIN_BYTES 7
 #define V4_MAX_BYTES 15
 
-/* "192." in the lowest bytes of @word: what it says, and how many bytes it takes.
- * Returns: FALSE where it is no byte's number of one to three digits and a dot. */
-static inline gboolean
-read_v4_byte(guint32 word, guint8 *out, guint *bytes)
+/* All of the text, and NULs behind it. */
+static inline MtBlock
+load_v4(MtSpan text)
 {
-  guint32 dots = word ^ 0x2e2e2e2e, digits;
-  guint count, number;
+  typedef guint64 Words __attribute__((vector_size(MT_BLOCK_BYTES)));
+  guint64 low = mt_word_load_some(text.at, text.len), high = 0;
 
-  dots = (dots - 0x01010101) & ~dots & 0x80808080;
-  if (!dots || !(count = (guint) __builtin_ctz(dots) >> 3))
-    return FALSE;
-  digits = (word ^ 0x30303030) << 8 * (4 - count); /* zeros in front */
-  if (((digits + 0x76767676) | digits) & 0x80808080)
-    return FALSE;
-  number = (digits >> 24) + (digits >> 16 & 0xff) * 10 + (digits >> 8 & 0xff) * 100;
-  *out = number;
-  *bytes = count + 1;
-  return number <= 255;
+  if (text.len > MT_WORD_BYTES)
+    high = mt_word_load(text.at + text.len - MT_WORD_BYTES) >> 8 * (2 * MT_WORD_BYTES - text.len);
+  return (MtBlock) (Words){ GUINT64_TO_LE(low), GUINT64_TO_LE(high) };
 }
 
-/* All of the text is in two words, the next byte's lowest: whether numbers have one digit or
- * three is nothing that a processor could guess. */
-static gboolean
-parse_v4(MtSpan text, guint8 out[4])
+/* By two stores: what loads it all at once waits for many small ones. */
+static inline void
+set_v4(MtIp *out, guint32 address)
 {
-  guint64 low, high = 0;
+  guint64 words[2] = { 0, GUINT64_TO_BE(G_GUINT64_CONSTANT(0xffff00000000) | address) };
+
+  memcpy(out->b, words, sizeof words);
+}
+
+/* What the last @digits of three bytes say. */
+static inline guint
+v4_number(guint32 bytes, guint digits)
+{
+  static const guint32 masks[] = { 0, 0x0f0000, 0x0f0f00, 0x0f0f0f };
+
+  bytes &= masks[digits];
+  return (bytes >> 16) + (bytes >> 8 & 0xff) * 10 + (bytes & 0xff) * 100;
+}
+
+/* "192.0.2.1", without a branch for how many digits each number has: no processor guesses
+ * them. */
+static gboolean
+parse_v4(MtSpan text, MtIp *out)
+{
+  MtBlock block;
+  gchar bytes[MT_BLOCK_BYTES];
+  guint dots, first, from, over;
+  guint32 word, all;
 
   if (text.len < V4_MIN_BYTES || text.len > V4_MAX_BYTES)
     return FALSE;
-  low = mt_word_load_some(text.at, text.len);
-  if (text.len > MT_WORD_BYTES)
-    high = mt_word_load(text.at + text.len - MT_WORD_BYTES) >> 8 * (2 * MT_WORD_BYTES - text.len);
-  if (text.len < MT_WORD_BYTES) /* the last number ends as the others do */
-    low |= (guint64) '.' << 8 * text.len;
-  else
-    high |= (guint64) '.' << 8 * (text.len - MT_WORD_BYTES);
-  for (gint i = 0; i < 4; i++)
+  block = load_v4(text);
+  dots = mt_block_mask((MtBlock) (block == mt_block_of('.')));
+  if ((dots | mt_block_mask((MtBlock) (block - '0' < 10))) != (1u << text.len) - 1)
+    return FALSE;
+  memcpy(bytes, &block, sizeof bytes);
+  dots |= 1u << text.len; /* the last number ends as the others do */
+  first = __builtin_ctz(dots);
+  if (first - 1 > 2)
+    return FALSE;
+  memcpy(&word, bytes, sizeof word);
+  all = over = v4_number(GUINT32_FROM_LE(word) << 8 * (3 - first), first);
+  from = first + 1;
+  for (gint i = 1; i < 4; i++)
     {
-      guint bytes;
+      guint end, number;
 
-      if (!read_v4_byte(low, &out[i], &bytes))
+      dots &= dots - 1;
+      if (!dots || (end = __builtin_ctz(dots)) - from - 1 > 2)
         return FALSE;
-      low = low >> 8 * bytes | high << (64 - 8 * bytes);
-      high >>= 8 * bytes;
+      memcpy(&word, bytes + end - 3, sizeof word); /* and the dot, or a NUL */
+      number = v4_number(GUINT32_FROM_LE(word), end - from);
+      all = all << 8 | number;
+      over |= number;
+      from = end + 1;
     }
-  return (low | high) == 0;
+  if ((dots & (dots - 1)) != 0 || over > 255)
+    return FALSE;
+  set_v4(out, all);
+  return TRUE;
 }
 
 /* Of one to four digits, what they say. */
@@ -75,7 +100,7 @@ parse_v6_groups(MtSpan text, MtIp *out)
 {
   const gchar *at = text.at, *end = text.at + text.len;
   gint n = 0, gap = -1;
-  guint8 bytes[16];
+  guint8 bytes[16] = { 0 };
   guint group;
 
   if (text.len >= 2 && at[0] == ':' && at[1] == ':')
@@ -95,10 +120,12 @@ parse_v6_groups(MtSpan text, MtIp *out)
     }
   if (gap < 0 ? n < 16 : n == 16)
     return FALSE;
-  memset(out, 0, sizeof *out);
-  memcpy(out->b, bytes, gap < 0 ? n : gap);
-  if (gap >= 0)
-    memcpy(out->b + 16 - (n - gap), bytes + gap, n - gap);
+  for (gint to = 15; gap >= 0 && n > gap; to--) /* what stands behind the gap goes to the end */
+    {
+      bytes[to] = bytes[--n];
+      bytes[n] = 0;
+    }
+  memcpy(out->b, bytes, sizeof bytes);
   return TRUE;
 }
 
@@ -108,6 +135,7 @@ parse_v6(MtSpan text, MtIp *out)
 {
   gchar buffer[MT_IP_TEXT_BYTES];
   const gchar *zone;
+  MtIp ip;
 
   if (parse_v6_groups(text, out))
     return TRUE;
@@ -119,25 +147,22 @@ parse_v6(MtSpan text, MtIp *out)
     return FALSE;
   memcpy(buffer, text.at, text.len);
   buffer[text.len] = '\0';
-  return inet_pton(AF_INET6, buffer, out->b) == 1;
+  if (inet_pton(AF_INET6, buffer, ip.b) != 1)
+    return FALSE;
+  *out = ip;
+  return TRUE;
 }
 
 gboolean
 mt_ip_parse(MtSpan text, MtIp *out)
 {
-  MtIp ip;
-
   if (text.len > 5 && text.at[4] == ':'
       && mt_span_equal_nocase(mt_span(text.at, 5), MT_SPAN("IPv6:")))
     text = mt_span(text.at + 5, text.len - 5);
   if (text.len < 2)
     return FALSE;
-  memcpy(ip.b, mapped_prefix, 12);
-  if (!parse_v4(text, ip.b + 12)
-      && (!mt_find_char(text.at, text.at + text.len, ':') || !parse_v6(text, &ip)))
-    return FALSE;
-  *out = ip;
-  return TRUE;
+  return parse_v4(text, out)
+         || (mt_find_char(text.at, text.at + text.len, ':') && parse_v6(text, out));
 }
 
 gboolean

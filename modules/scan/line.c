@@ -19,15 +19,12 @@ scan_priority(MtCursor *cur)
   return TRUE;
 }
 
-void
-mt_line_unfold_repeat(MtLine *line)
+static void
+unfold_repeat(MtLine *line)
 {
   MtCursor cur = mt_cursor(line->text);
   guint64 count;
 
-  line->repeat = 1;
-  if (G_LIKELY(mt_cursor_peek(&cur) != 'm'))
-    return;
   if (!MT_SCAN(&cur, "message repeated ") || !mt_scan_u64(&cur, &count)
       || !MT_SCAN(&cur, " times: [ ") || count < 1 || count > MAX_REPEAT || cur.at == cur.end
       || cur.end[-1] != ']')
@@ -36,8 +33,16 @@ mt_line_unfold_repeat(MtLine *line)
   line->text = mt_span(cur.at, cur.end - 1 - cur.at);
 }
 
+void
+mt_line_unfold_repeat(MtLine *line)
+{
+  line->repeat = 1;
+  if (G_UNLIKELY(line->text.len && line->text.at[0] == 'm'))
+    unfold_repeat(line);
+}
+
 /* Where the program ends: at '[', ':' or a space, or the end of all. */
-static const gchar *
+static inline const gchar *
 find_program_end(const gchar *at, const gchar *end)
 {
   for (; end - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
@@ -56,10 +61,9 @@ find_program_end(const gchar *at, const gchar *end)
 }
 
 /* "program[pid]: " or "program: " */
-gboolean
-mt_line_scan_tag(MtSpan rest, MtLine *out)
+static inline gboolean
+scan_tag(MtCursor cur, MtLine *out)
 {
-  MtCursor cur = mt_cursor(rest);
   const gchar *at = find_program_end(cur.at, cur.end);
   guint64 pid;
 
@@ -86,6 +90,12 @@ mt_line_scan_tag(MtSpan rest, MtLine *out)
   out->text = mt_cursor_rest(&cur);
   mt_line_unfold_repeat(out);
   return TRUE;
+}
+
+gboolean
+mt_line_scan_tag(MtSpan rest, MtLine *out)
+{
+  return scan_tag(mt_cursor(rest), out);
 }
 
 /* RFC 5424 6.3: "-" or one or more "[id name="value"]", '\' escapes in values. */
@@ -163,5 +173,5 @@ mt_line_scan(MtSpan line, MtClock *clock, MtLine *out)
       out->host = MT_NO_SPAN;
       return TRUE;
     }
-  return mt_line_scan_tag(mt_cursor_rest(&cur), out);
+  return scan_tag(cur, out);
 }

@@ -268,7 +268,7 @@ mt_scan_real(MtCursor *cur, gdouble *out)
 }
 
 gboolean
-mt_scan_duration(MtCursor *cur, gint64 *out_us)
+mt_scan_duration_long(MtCursor *cur, gint64 *out_us)
 {
   MtCursor try = *cur;
   guint64 seconds;
@@ -302,18 +302,12 @@ skip_quoted_local_part(const gchar *at, const gchar *end)
 }
 
 gboolean
-mt_scan_angle(MtCursor *cur, MtSpan *out)
+mt_scan_angle_quoted(MtCursor *cur, MtSpan *out)
 {
-  const gchar *first, *from = NULL, *close;
+  const gchar *first = cur->at + 1;
+  const gchar *from = skip_quoted_local_part(first, cur->end);
+  const gchar *close = mt_find_char(from ? from : first, cur->end, '>');
 
-  if (mt_cursor_peek(cur) != '<')
-    return FALSE;
-  first = cur->at + 1;
-  if (first < cur->end && *first == '"')
-    from = skip_quoted_local_part(first, cur->end);
-  if (!from)
-    from = first;
-  close = mt_find_char(from, cur->end, '>');
   if (!close)
     return FALSE;
   *out = mt_span(first, close - first);
@@ -321,18 +315,8 @@ mt_scan_angle(MtCursor *cur, MtSpan *out)
   return TRUE;
 }
 
-/* "4.2.2", as most are; and a byte behind it. */
-#define DSN_BYTES 5
-
-static inline gboolean
-is_short_dsn(const gchar *at)
-{
-  return at[1] == '.' && mt_is_class(at[2], MT_CHAR_DIGIT) && at[3] == '.'
-         && mt_is_class(at[4], MT_CHAR_DIGIT) && !mt_is_class(at[5], MT_CHAR_DIGIT);
-}
-
 gboolean
-mt_scan_dsn(MtCursor *cur, MtSpan *out)
+mt_scan_dsn_long(MtCursor *cur, MtSpan *out)
 {
   MtCursor try = *cur;
   gchar class = mt_cursor_peek(&try);
@@ -340,12 +324,6 @@ mt_scan_dsn(MtCursor *cur, MtSpan *out)
 
   if (class != '2' && class != '4' && class != '5')
     return FALSE;
-  if (G_LIKELY(mt_cursor_left(cur) > DSN_BYTES && is_short_dsn(cur->at)))
-    {
-      *out = mt_span(cur->at, DSN_BYTES);
-      cur->at += DSN_BYTES;
-      return TRUE;
-    }
   try.at++;
   for (gint i = 0; i < 2; i++)
     if (!mt_scan_char(&try, '.') || !mt_scan_u64(&try, &part) || part > 999)

@@ -73,14 +73,6 @@ mt_clock_to_utc(MtClock *clock, gint64 local_s)
   return (local_s - clock->cached_offset_s) * MT_SECOND_US;
 }
 
-static gint
-two_digits(const gchar *at)
-{
-  guint tens = (guint) (at[0] - '0'), ones = (guint) (at[1] - '0');
-
-  return tens < 10 && ones < 10 ? (gint) (tens * 10 + ones) : -1;
-}
-
 /* "hh:mm:ss" as seconds of the day, or -1. */
 static gint
 scan_clock_time(MtCursor *cur)
@@ -90,9 +82,9 @@ scan_clock_time(MtCursor *cur)
 
   if (mt_cursor_left(cur) < 8 || at[2] != ':' || at[5] != ':')
     return -1;
-  hour = two_digits(at);
-  minute = two_digits(at + 3);
-  second = two_digits(at + 6);
+  hour = mt_two_digits(at);
+  minute = mt_two_digits(at + 3);
+  second = mt_two_digits(at + 6);
   if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
     return -1;
   cur->at += 8;
@@ -231,10 +223,6 @@ scan_stated_year(MtCursor *cur, MtClock *clock)
   return TRUE;
 }
 
-/* Bytes of "Nov 21 05:45:01", and the second's place in it. */
-#define RFC3164_BYTES 15
-#define RFC3164_SECOND 13
-
 static gboolean
 scan_rfc3164_second(MtCursor *cur, MtClock *clock, MtTime *out)
 {
@@ -249,30 +237,11 @@ scan_rfc3164_second(MtCursor *cur, MtClock *clock, MtTime *out)
   if (second < 0)
     return FALSE;
   *out = mt_clock_to_utc(clock, clock->cached_midnight_s + second);
-  if (clock->cached_date[0] && second % 60 == two_digits(at + RFC3164_SECOND)) /* not 60 */
+  if (clock->cached_date[0] && second % 60 == mt_two_digits(at + MT_RFC3164_SECOND)) /* not 60 */
     {
       memcpy(clock->cached_minute, at, sizeof clock->cached_minute);
       clock->cached_minute_at = *out - second % 60 * MT_SECOND_US;
     }
-  return TRUE;
-}
-
-/* A stamp of the same minute as the one before, as nearly all are in a busy log: only its
- * second is read. */
-static inline gboolean
-scan_same_minute(MtCursor *cur, const MtClock *clock, MtTime *out)
-{
-  const gchar *at = cur->at;
-  gint second;
-
-  if (mt_cursor_left(cur) < RFC3164_BYTES || !clock->cached_minute[0]
-      || memcmp(at, clock->cached_minute, sizeof clock->cached_minute) != 0)
-    return FALSE;
-  second = two_digits(at + RFC3164_SECOND);
-  if (second < 0 || second > 59) /* a leap second may be of another hour, and offset */
-    return FALSE;
-  *out = clock->cached_minute_at + second * MT_SECOND_US;
-  cur->at += RFC3164_BYTES;
   return TRUE;
 }
 
@@ -281,8 +250,7 @@ mt_scan_stamp_rfc3164(MtCursor *cur, MtClock *clock, MtTime *out)
 {
   MtCursor try = *cur;
 
-  if (!scan_same_minute(&try, clock, out)
-      && (mt_cursor_left(cur) < 14 || !scan_rfc3164_second(&try, clock, out)))
+  if (mt_cursor_left(cur) < 14 || !scan_rfc3164_second(&try, clock, out))
     return FALSE;
   *out += scan_fraction(&try);
   clock->reference = *out;
@@ -339,11 +307,11 @@ scan_zone(MtCursor *cur, gint *offset_s)
   if (mt_cursor_left(&try) < 3 || (*try.at != '+' && *try.at != '-'))
     return FALSE;
   sign = *try.at == '-' ? -1 : 1;
-  hours = two_digits(try.at + 1);
+  hours = mt_two_digits(try.at + 1);
   try.at += 3;
   if (mt_cursor_left(&try) >= 3 && *try.at == ':')
     try.at++;
-  if (mt_cursor_left(&try) >= 2 && (minutes = two_digits(try.at)) >= 0)
+  if (mt_cursor_left(&try) >= 2 && (minutes = mt_two_digits(try.at)) >= 0)
     try.at += 2;
   if (hours < 0 || hours > 15 || minutes > 59)
     return FALSE;
@@ -365,10 +333,10 @@ scan_iso_second(MtCursor *cur, gint64 *local_s)
 
   if (at[4] != '-' || at[7] != '-' || (at[10] != 'T' && at[10] != ' '))
     return FALSE;
-  century = two_digits(at);
-  of_century = two_digits(at + 2);
-  month = two_digits(at + 5);
-  day = two_digits(at + 8);
+  century = mt_two_digits(at);
+  of_century = mt_two_digits(at + 2);
+  month = mt_two_digits(at + 5);
+  day = mt_two_digits(at + 8);
   if (century < 0 || of_century < 0 || month < 1 || month > 12 || day < 1
       || (guint) day > days_of_month(century * 100 + of_century, month))
     return FALSE;
@@ -391,7 +359,7 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
   if (mt_cursor_left(cur) < ISO_BYTES)
     return FALSE;
   if (clock->cached_iso[0] && memcmp(cur->at, clock->cached_iso, sizeof clock->cached_iso) == 0
-      && (second = two_digits(cur->at + ISO_SECOND)) >= 0 && second <= 60)
+      && (second = mt_two_digits(cur->at + ISO_SECOND)) >= 0 && second <= 60)
     {
       try.at += ISO_BYTES;
       local_s = clock->cached_iso_s + second;
@@ -399,7 +367,7 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
   else if (scan_iso_second(&try, &local_s))
     {
       memcpy(clock->cached_iso, cur->at, sizeof clock->cached_iso);
-      clock->cached_iso_s = local_s - two_digits(cur->at + ISO_SECOND);
+      clock->cached_iso_s = local_s - mt_two_digits(cur->at + ISO_SECOND);
     }
   else
     return FALSE;
@@ -453,7 +421,7 @@ mt_scan_stamp_tai64n(MtCursor *cur, MtTime *out)
 }
 
 gboolean
-mt_scan_stamp(MtCursor *cur, MtClock *clock, MtTime *out)
+mt_scan_stamp_other(MtCursor *cur, MtClock *clock, MtTime *out)
 {
   if (mt_is_class(mt_cursor_peek(cur), MT_CHAR_DIGIT))
     return mt_scan_stamp_iso(cur, clock, out);
