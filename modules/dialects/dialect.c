@@ -209,15 +209,15 @@ gboolean
 mt_scan_queue_id(MtCursor *cur, MtSpan *out)
 {
   MtCursor try = *cur;
-  guint8 any = 0;
+  gsize i = 0;
   MtSpan id;
 
   if (!mt_scan_word(&try, &id) || id.len < QUEUE_ID_MIN_BYTES || id.len > QUEUE_ID_MAX_BYTES
       || MT_SPAN_IS(id, "NOQUEUE"))
     return FALSE;
-  for (gsize i = 0; i < id.len; i++)
-    any |= mt_byte_class[(guchar)id.at[i]];
-  if (!(any & MT_CHAR_DIGIT) && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
+  while (i < id.len && !mt_is_class(id.at[i], MT_CHAR_DIGIT))
+    i++;
+  if (i == id.len && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
     return FALSE;
   *cur = try;
   *out = id;
@@ -591,13 +591,15 @@ mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
   guint64 has[2] = { event->has[0], event->has[1] };
   guint64 head = mt_word_load_some(text.at, text.len);
 
-  for (const MtRule *rule = rules; rule->prefix.at; rule++)
+  for (const MtRule *rule = rules;; rule++)
     {
       MtCursor cur;
       MtParse parse = MT_PARSE_MATCH;
 
       if (!has_prefix(rule, text, head))
         continue;
+      if (!rule->prefix.at) /* the end of the table fits any text */
+        return MT_PARSE_SKIP;
       cur = mt_cursor(text);
       if (rule->keys)
         mt_keys_walk(rule->keys, &cur, event);
@@ -612,7 +614,6 @@ mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
       event->has[0] = has[0];
       event->has[1] = has[1];
     }
-  return MT_PARSE_SKIP;
 }
 
 void

@@ -83,7 +83,7 @@ static inline gboolean
 scan_id_prefix(MtCursor *cur, MtEvent *event)
 {
   const gchar *at = cur->at;
-  guint digits, capitals, len;
+  guint digits, capitals, letters, len;
   MtBlock block;
 
   if (G_UNLIKELY(cur->end - at < MT_BLOCK_BYTES))
@@ -91,6 +91,10 @@ scan_id_prefix(MtCursor *cur, MtEvent *event)
   block = mt_block_load(at);
   digits = mt_block_mask((MtBlock) (block - '0' < 10));
   capitals = mt_block_mask((MtBlock) (block - 'A' < 26));
+  letters = mt_block_mask((MtBlock) ((block | 0x20) - 'a' < 26));
+  len = __builtin_ctz(~(digits | letters));
+  if (len < MT_BLOCK_BYTES && at[len] != ':')
+    return FALSE;
   len = __builtin_ctz(~(digits | capitals));
   if (len < 5 || len > MT_BLOCK_BYTES - 2 || !(digits & ((1u << len) - 1)) || at[len] != ':'
       || at[len + 1] != ' ')

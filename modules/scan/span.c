@@ -31,6 +31,19 @@ mt_span_equal_nocase(MtSpan a, MtSpan b)
   return a.len == b.len && (a.len == 0 || g_ascii_strncasecmp(a.at, b.at, a.len) == 0);
 }
 
+/* The first of sixteen places at which @needle stands, or NULL. */
+static inline const gchar *
+find_in_block(const gchar *at, MtSpan needle, MtBlock first, MtBlock last)
+{
+  MtBlock fits = (MtBlock) (mt_block_load(at) == first)
+                 & (MtBlock) (mt_block_load(at + needle.len - 1) == last);
+
+  for (guint hits = mt_block_mask(fits); hits; hits &= hits - 1)
+    if (memcmp(at + __builtin_ctz(hits), needle.at, needle.len) == 0)
+      return at + __builtin_ctz(hits);
+  return NULL;
+}
+
 /* Where the needle's first and last byte both fit, it is compared.  memmem() takes many times
  * as long for the short needles of dialects; longer ones, with which time would grow, are its. */
 #define NEEDLE_MAX 64
@@ -38,8 +51,7 @@ mt_span_equal_nocase(MtSpan a, MtSpan b)
 const gchar *
 mt_span_find(MtSpan span, MtSpan needle)
 {
-  const gchar *at = span.at, *last;
-  gsize more = needle.len - 1;
+  const gchar *at = span.at, *last, *found;
   MtBlock first_byte, last_byte;
 
   if (!span.len || span.len < needle.len)
@@ -48,19 +60,16 @@ mt_span_find(MtSpan span, MtSpan needle)
     return memmem(span.at, span.len, needle.at, needle.len);
   last = span.at + span.len - needle.len;
   first_byte = mt_block_of(needle.at[0]);
-  last_byte = mt_block_of(needle.at[more]);
-  for (; last - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
-    {
-      MtBlock fits = (MtBlock) (mt_block_load(at) == first_byte)
-                     & (MtBlock) (mt_block_load(at + more) == last_byte);
-
-      for (guint hits = mt_block_mask(fits); hits; hits &= hits - 1)
-        if (memcmp(at + __builtin_ctz(hits), needle.at, needle.len) == 0)
-          return at + __builtin_ctz(hits);
-    }
+  last_byte = mt_block_of(needle.at[needle.len - 1]);
+  for (; last - at >= MT_BLOCK_BYTES - 1; at += MT_BLOCK_BYTES)
+    if ((found = find_in_block(at, needle, first_byte, last_byte)))
+      return found;
+  if (at > last)
+    return NULL;
+  if (at > span.at) /* the rest, and places at which it does not stand */
+    return find_in_block(last - (MT_BLOCK_BYTES - 1), needle, first_byte, last_byte);
   for (; at <= last; at++)
-    if (*at == needle.at[0] && at[more] == needle.at[more]
-        && memcmp(at, needle.at, needle.len) == 0)
+    if (*at == needle.at[0] && memcmp(at, needle.at, needle.len) == 0)
       return at;
   return NULL;
 }
@@ -167,24 +176,15 @@ find_any_of(const gchar *at, const gchar *end, const gchar *stops)
   return at;
 }
 
-gboolean
-mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
+const gchar *
+mt_find_stop(const gchar *at, const gchar *end, const gchar *stops)
 {
-  const gchar *at;
   gchar four[4];
   guint n = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS(four); i++)
     four[i] = stops[n] ? stops[n++] : stops[0];
-  if (n && !stops[n])
-    at = find_any_of_four(cur->at, cur->end, four);
-  else
-    at = find_any_of(cur->at, cur->end, stops);
-  if (at == cur->at)
-    return FALSE;
-  *out = mt_span(cur->at, at - cur->at);
-  cur->at = at;
-  return TRUE;
+  return n && !stops[n] ? find_any_of_four(at, end, four) : find_any_of(at, end, stops);
 }
 
 gboolean

@@ -236,9 +236,29 @@ mt_scan_class(MtCursor *cur, guint8 classes, MtSpan *out)
   return TRUE;
 }
 
+/* mt_find_stop: the next byte of @stops, or the end. */
+const gchar *mt_find_stop(const gchar *at, const gchar *end, const gchar *stops);
+
 /* mt_scan_token: up to the next byte of @stops (a string of at most a few
  * bytes) or the end; at least one byte.  The stop is not read. */
-gboolean mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out);
+static inline gboolean
+mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
+{
+  const gchar *at = cur->at;
+
+  if (__builtin_constant_p(stops[0] && !stops[1]) && stops[0] && !stops[1])
+    {
+      at = mt_find_char(at, cur->end, stops[0]);
+      at = at ? at : cur->end;
+    }
+  else
+    at = mt_find_stop(at, cur->end, stops);
+  if (at == cur->at)
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at;
+  return TRUE;
+}
 
 /* So many digits are below 2^63, whichever they are. */
 #define MT_U64_SAFE_DIGITS 18
