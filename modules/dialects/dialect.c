@@ -56,12 +56,25 @@ scan_peer_name(MtCursor *cur, MtSpan *out)
   return TRUE;
 }
 
+/* ":25", not further than @end. */
+static void
+scan_peer_port(MtCursor *cur, const gchar *end, MtEvent *event, const MtPeerFields *fields)
+{
+  MtCursor try = { cur->at, end };
+  guint64 port;
+
+  if (fields->port == MT_FIELD_COUNT || !mt_scan_char(&try, ':') || !mt_scan_u64(&try, &port)
+      || port > 65535)
+    return;
+  mt_event_set_number(event, fields->port, port);
+  cur->at = try.at;
+}
+
 gboolean
 mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
 {
   MtCursor try = { cur->at, cur->at + MIN(mt_cursor_left(cur), PEER_MAX_BYTES) };
   MtSpan name, ip;
-  guint64 port;
 
   if (!scan_peer_name(&try, &name) || !mt_scan_until(&try, ']', &ip))
     return FALSE;
@@ -69,12 +82,8 @@ mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
   if (name.len && !MT_SPAN_IS(name, "unknown"))
     mt_event_set_text(event, fields->name, name);
   cur->at = try.at;
-  if (fields->port != MT_FIELD_COUNT && mt_scan_char(&try, ':') && mt_scan_u64(&try, &port)
-      && port <= 65535)
-    {
-      mt_event_set_number(event, fields->port, port);
-      cur->at = try.at;
-    }
+  if (try.at < try.end && *try.at == ':')
+    scan_peer_port(cur, try.end, event, fields);
   return TRUE;
 }
 

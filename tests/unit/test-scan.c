@@ -106,7 +106,7 @@ test_tokens(void)
       {
         gchar *some = g_strndup(stops, n), *text = g_malloc(40);
         MtCursor cur = { text, text + 40 };
-        MtSpan got;
+        MtSpan got = MT_NO_SPAN;
 
         memset(text, at % 2 ? '\0' : '\xac', 40);
         text[at] = stops[at % n];
