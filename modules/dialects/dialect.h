@@ -252,7 +252,9 @@ void mt_parser_parse(MtParser *parser, const MtLine *line, MtEvent *event);
 void mt_parser_parse_part(MtParser *parser, const MtLine *line, guint part, MtEvent *event);
 
 /* One file, or one source of raw lines: which format it has is found from its first
- * lines, and kept.  Belongs to one thread. */
+ * lines, and kept; lines of another among them are read as what they are, and change the format
+ * only where more of them come in a row than came of it, or one is a header.  Belongs to one
+ * thread. */
 #define MT_STREAM_COLUMNS 64
 
 struct MtStream
@@ -261,6 +263,7 @@ struct MtStream
   const MtDialect *only;    /* the single dialect to read by; NULL: any */
   const MtFileFormat *file; /* NULL: syslog, or not yet known */
   guint undecided;          /* lines that could still be anything */
+  guint run, strays;        /* lines in a row of the format it has; since, of another */
   MtSpan host;              /* of lines that state none */
   /* For heads that need what a line before said. */
   gint64 date_s;            /* midnight of the last stated date, local, in seconds */
