@@ -277,13 +277,16 @@ put_off(MtEngine *engine, GError **error)
     tell_error(engine, error);
 }
 
+/* Those that cannot be written now wait for the next look. */
 static void
 put_raw_lines(MtEngine *engine)
 {
-  GArray *lines = mt_raw_take(engine->raw);
+  GArray *lines = mt_raw_waiting(engine->raw);
   GError *error = NULL;
 
-  if (engine->store && !mt_store_put_lines(engine->store, lines, &error))
+  if (mt_store_put_lines(engine->store, lines, &error))
+    mt_raw_written(engine->raw);
+  else
     put_off(engine, &error);
   g_array_free(lines, TRUE);
 }

@@ -106,7 +106,7 @@ read_slot(const Slot *slot, MtRawLine *line)
 }
 
 GArray *
-mt_raw_take(MtRawRing *ring)
+mt_raw_waiting(const MtRawRing *ring)
 {
   GArray *lines = g_array_new(FALSE, FALSE, sizeof(MtRawLine));
 
@@ -118,6 +118,11 @@ mt_raw_take(MtRawRing *ring)
       line.text = mt_secret_cut(line.text); /* only here: most lines are gone before */
       g_array_append_val(lines, line);
     }
-  ring->count = ring->uncommitted = 0;
   return lines;
+}
+
+void
+mt_raw_written(MtRawRing *ring)
+{
+  ring->count = ring->uncommitted = 0;
 }
