@@ -23,6 +23,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 finish() {
+  cat "$work/failures" 2>/dev/null
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]
   exit
@@ -39,8 +40,18 @@ step() {
   fi
   failed=$((failed + 1))
   tail -n 100 "$work/$name.log"
-  echo "FAILED: $name"
+  echo "FAILED: $name" | tee -a "$work/failures"
   return 1
+}
+
+# whys WORD DIR: what failed there and why, for the end of the output, where it is read.
+whys() {
+  (cd "$2" && grep -rlE --include='*.trs' '^:test-result: *(FAIL|ERROR|XPASS)' tests) | sed 's/trs$/log/' |
+    while read -r log; do
+      echo "$1: $log"
+      awk '/^not ok/ { n = 30 } /^ok/ { n = 0 } n-- > 0 { print "  " substr($0, 1, 300) }' "$2/$log"
+      tail -n 3 "$2/$log" | cut -c 1-300
+    done | head -n 200
 }
 
 # check WORD DIR TARGET...: make TARGET there, its tests counted one by one.
@@ -57,6 +68,7 @@ check() {
     grep -E '^(FAIL|ERROR|XPASS)|warning:|[Ee]rror' "$work/$name.log" | head -n 60
     [ "$n_failed" != 0 ] || n_failed=1
     tail -n 200 "$dir"/test-suite.log 2>/dev/null
+    whys "$name" "$dir" >>"$work/failures"
   fi
   failed=$((failed + n_failed))
   grep -h '^SKIP' "$work/$name.log" | sort | uniq -c | sort -rn | head -n 20
