@@ -1,13 +1,7 @@
-#include "engine/query.h"
+#include "engine/query-private.h"
 #include "store/schema.h"
 
 #define BUSY_TIMEOUT_MS 5000
-
-struct MtQuery
-{
-  gchar *path;
-  sqlite3 *db;
-};
 
 struct MtRows
 {
@@ -64,18 +58,37 @@ mt_query_close(MtQuery *query)
   g_free(query);
 }
 
+sqlite3_stmt *
+mt_query_prepare(MtQuery *query, const gchar *sql, GError **error)
+{
+  sqlite3_stmt *stmt;
+
+  if (sqlite3_prepare_v2(query->db, sql, -1, &stmt, NULL) == SQLITE_OK)
+    return stmt;
+  mt_sql_fail(query->db, query->path, "asking the store", error);
+  return NULL;
+}
+
+gboolean
+mt_query_step(MtQuery *query, sqlite3_stmt *stmt, GError **error)
+{
+  gint code = sqlite3_step(stmt);
+
+  if (code != SQLITE_ROW && code != SQLITE_DONE)
+    mt_sql_fail(query->db, query->path, "reading rows", error);
+  return code == SQLITE_ROW;
+}
+
 MtRows *
 mt_query_run(MtQuery *query, const gchar *sql, const gchar *const *params, GError **error)
 {
-  MtRows *rows = g_new0(MtRows, 1);
+  sqlite3_stmt *stmt = mt_query_prepare(query, sql, error);
+  MtRows *rows;
 
-  rows->query = query;
-  if (sqlite3_prepare_v2(query->db, sql, -1, &rows->stmt, NULL) != SQLITE_OK)
-    {
-      mt_sql_fail(query->db, query->path, "asking the store", error);
-      g_free(rows);
-      return NULL;
-    }
+  if (!stmt)
+    return NULL;
+  rows = g_new(MtRows, 1);
+  *rows = (MtRows){ query, stmt };
   for (gint i = 0; params && params[i]; i++)
     sqlite3_bind_text(rows->stmt, i + 1, params[i], -1, SQLITE_TRANSIENT);
   return rows;
@@ -93,11 +106,7 @@ mt_rows_free(MtRows *rows)
 gboolean
 mt_rows_next(MtRows *rows, GError **error)
 {
-  gint code = sqlite3_step(rows->stmt);
-
-  if (code != SQLITE_ROW && code != SQLITE_DONE)
-    mt_sql_fail(rows->query->db, rows->query->path, "reading rows", error);
-  return code == SQLITE_ROW;
+  return mt_query_step(rows->query, rows->stmt, error);
 }
 
 guint
