@@ -76,7 +76,7 @@ all_of(Search *search, const gchar *template, gint segment, const gchar *value)
       sqlite3_bind_int(stmt, 2, MAX_NAMES + 1);
     }
   collect(search, stmt, found);
-  sqlite3_finalize(stmt);
+  mt_query_done(search->query, stmt);
   return found;
 }
 
@@ -125,7 +125,8 @@ times_of_names(Search *search, const gchar *template, gint segment, const GArray
       if (search->times->len >= 2 * search->count)
         sort_times(search->times);
     }
-  sqlite3_finalize(stmt);
+  if (stmt)
+    mt_query_done(search->query, stmt);
 }
 
 /* FALSE: there are too many names. */
