@@ -31,11 +31,11 @@ finish() {
 
 # step WORD COMMAND...: one pass or failure of its own; its output only if it fails.
 step() {
-  name=$1
+  name=$1 begun=$(date +%s)
   shift
   if "$@" >"$work/$name.log" 2>&1; then
     passed=$((passed + 1))
-    echo "ok: $name"
+    echo "ok: $name, $(($(date +%s) - begun)) s"
     return 0
   fi
   failed=$((failed + 1))
@@ -56,7 +56,7 @@ whys() {
 
 # check WORD DIR TARGET...: make TARGET there, its tests counted one by one.
 check() {
-  name=$1 dir=$2
+  name=$1 dir=$2 begun=$(date +%s)
   shift 2
   (cd "$dir" && make -k -j"$jobs" "$@") >"$work/$name.log" 2>&1
   status=$?
@@ -72,7 +72,7 @@ check() {
   fi
   failed=$((failed + n_failed))
   grep -h '^SKIP' "$work/$name.log" | sort | uniq -c | sort -rn | head -n 20
-  echo "$name: ${n_passed:-0} passed, $n_failed failed"
+  echo "$name: ${n_passed:-0} passed, $n_failed failed, $(($(date +%s) - begun)) s"
 }
 
 # configured DIR OPTION...: a build directory beside the sources.
