@@ -44,18 +44,25 @@ failure_text(const MtFailure *failure, MtText field)
 
 /* ---- memory ---------------------------------------------------------------------- */
 
-static void
-free_access(MtAccess *access)
+/* What most logins, and most failed ones, hold. */
+#define FIRST_TEXT_BYTES 120
+
+static MtAccess *
+alloc_access(MtTrail *trail)
 {
-  mt_arena_clear(&access->arena);
-  g_free(access);
+  MtAccess *access = mt_pool_take0(&trail->pool, sizeof *access);
+
+  mt_arena_init(&access->arena, &trail->pool, FIRST_TEXT_BYTES);
+  return access;
 }
 
-static void
-free_failure(MtFailure *failure)
+static MtFailure *
+alloc_failure(MtTrail *trail)
 {
-  mt_arena_clear(&failure->arena);
-  g_free(failure);
+  MtFailure *failure = mt_pool_take0(&trail->pool, sizeof *failure);
+
+  mt_arena_init(&failure->arena, &trail->pool, FIRST_TEXT_BYTES);
+  return failure;
 }
 
 static void
@@ -64,7 +71,8 @@ drop_access(MtTrail *trail, MtAccess *access)
   mt_table_remove(&trail->by_access, &access->by_key);
   MT_LRU_REMOVE(&trail->accesses, access);
   trail->access_bytes -= access->bytes;
-  free_access(access);
+  mt_arena_clear(&access->arena);
+  mt_pool_give(&trail->pool, access, sizeof *access);
 }
 
 static void
@@ -75,7 +83,8 @@ drop_failure(MtTrail *trail, MtFailure *failure)
   mt_table_remove(&trail->by_attempt, &failure->by_attempt);
   MT_LRU_REMOVE(&trail->failures, failure);
   trail->access_bytes -= failure->bytes;
-  free_failure(failure);
+  mt_arena_clear(&failure->arena);
+  mt_pool_give(&trail->pool, failure, sizeof *failure);
 }
 
 void
@@ -234,7 +243,7 @@ load_access(gpointer sink, const MtAccessRow *row)
 
   if (is_in_memory(trail, row))
     return;
-  access = g_new0(MtAccess, 1);
+  access = alloc_access(trail);
   arena = &access->arena;
   access->id = row->id;
   access->at = row->at;
@@ -346,7 +355,7 @@ static MtAccess *
 new_access(MtTrail *trail, guint64 key, const MtLine *line, const MtEvent *event, MtSpan account,
            MtWord service)
 {
-  MtAccess *access = g_new0(MtAccess, 1);
+  MtAccess *access = alloc_access(trail);
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
   const MtIp *local_ip = mt_event_ip(event, MT_F_LOCAL_IP);
 
@@ -701,7 +710,7 @@ take_look_up(MtTrail *trail, guint64 key, MtTime at, MtEvent *event)
 static MtFailure *
 new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  MtFailure *failure = g_new0(MtFailure, 1);
+  MtFailure *failure = alloc_failure(trail);
   MtSpan session = mt_event_text(event, MT_F_SESSION);
 
   failure->id = trail->ids.failure++;
@@ -851,7 +860,7 @@ static void
 load_failure(gpointer sink, const MtFailureRow *row)
 {
   MtTrail *trail = sink;
-  MtFailure *failure = g_new0(MtFailure, 1);
+  MtFailure *failure = alloc_failure(trail);
   MtArena *arena = &failure->arena;
 
   failure->id = row->id;

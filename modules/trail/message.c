@@ -59,16 +59,33 @@ may_be_gone(const MtTrail *trail, guint64 hash)
   return filter_has(trail->gone, hash) || filter_has(trail->gone_before, hash);
 }
 
+/* So many find room; what is there moves. */
 static void
-free_message(MtMessage *message)
+resize_deliveries(MtTrail *trail, MtMessage *message, guint size)
+{
+  MtDelivery *deliveries = NULL;
+
+  if (size)
+    deliveries = mt_pool_take(&trail->pool, size * sizeof *deliveries);
+  if (size && message->n_deliveries)
+    memcpy(deliveries, message->deliveries, message->n_deliveries * sizeof *deliveries);
+  if (message->deliveries)
+    mt_pool_give(&trail->pool, message->deliveries,
+                 message->size_deliveries * sizeof *deliveries);
+  message->deliveries = deliveries;
+  message->size_deliveries = size;
+}
+
+static void
+free_message(MtTrail *trail, MtMessage *message)
 {
   if (message->children)
     g_ptr_array_free(message->children, TRUE);
   mt_arena_clear(&message->arena);
-  g_free(message->deliveries);
+  resize_deliveries(trail, message, 0);
   g_free(message->index);
   g_free(message->away);
-  g_free(message);
+  mt_pool_give(&trail->pool, message, sizeof *message);
 }
 
 void
@@ -79,7 +96,7 @@ mt_messages_clear(MtTrail *trail)
       MtMessage *message = trail->messages.oldest;
 
       MT_LRU_REMOVE(&trail->messages, message);
-      free_message(message);
+      free_message(trail, message);
     }
   mt_table_clear(&trail->by_queue_id);
   mt_table_clear(&trail->by_message_id);
@@ -91,10 +108,13 @@ mt_messages_clear(MtTrail *trail)
   trail->any_gone = FALSE;
 }
 
+/* What most messages hold, so that their texts stay where they are put first. */
+#define FIRST_TEXT_BYTES 240
+
 MtMessage *
 mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, MtTime at)
 {
-  MtMessage *message = g_new0(MtMessage, 1);
+  MtMessage *message = mt_pool_take0(&trail->pool, sizeof *message);
 
   message->id = message->root_id = trail->ids.message++;
   message->first_at = message->last_at = message->root_at = at;
@@ -103,6 +123,7 @@ mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, Mt
   message->stored_day = MT_NO_DAY;
   message->size = message->nrcpt = message->port = MT_NO_NUMBER;
   message->spam_score = NAN;
+  mt_arena_init(&message->arena, &trail->pool, FIRST_TEXT_BYTES);
   message->host = mt_arena_put(&message->arena, host);
   message->instance = mt_arena_put(&message->arena, instance);
   message->queue_id = mt_arena_put(&message->arena, queue_id);
@@ -143,7 +164,7 @@ evict(MtTrail *trail, MtMessage *message)
   if (message->in_message_ids)
     mt_table_remove(&trail->by_message_id, &message->by_message_id);
   MT_LRU_REMOVE(&trail->messages, message);
-  free_message(message);
+  free_message(trail, message);
   trail->counters.evicted++;
 }
 
@@ -200,15 +221,12 @@ recipient_hash(const MtTrail *trail, MtSpan recipient)
 }
 
 static MtDelivery *
-add_delivery(MtMessage *message)
+add_delivery(MtTrail *trail, MtMessage *message)
 {
   MtDelivery *delivery;
 
   if (message->n_deliveries == message->size_deliveries)
-    {
-      message->size_deliveries = message->size_deliveries ? message->size_deliveries * 2 : 1;
-      message->deliveries = g_renew(MtDelivery, message->deliveries, message->size_deliveries);
-    }
+    resize_deliveries(trail, message, MAX(2 * message->size_deliveries, 1));
   delivery = &message->deliveries[message->n_deliveries++];
   memset(delivery, 0, sizeof *delivery);
   delivery->delay_us = MT_NO_NUMBER;
@@ -324,7 +342,7 @@ load_delivery_texts(MtMessage *message, MtDelivery *delivery, const MtDeliveryRo
 static void
 load_delivery(MtTrail *trail, MtMessage *message, const MtDeliveryRow *row)
 {
-  MtDelivery *delivery = add_delivery(message);
+  MtDelivery *delivery = add_delivery(trail, message);
 
   delivery->id = row->id;
   set_recipient_hash(message, delivery, recipient_hash(trail, row->recipient));
@@ -646,8 +664,7 @@ let_leave(MtTrail *trail, MtMessage *message)
   message->n_deliveries -= gone;
   memmove(message->deliveries, message->deliveries + gone,
           message->n_deliveries * sizeof *message->deliveries);
-  message->size_deliveries = message->n_deliveries;
-  message->deliveries = g_renew(MtDelivery, message->deliveries, message->size_deliveries);
+  resize_deliveries(trail, message, message->n_deliveries);
   mt_message_drop_index(message);
 }
 
@@ -656,10 +673,11 @@ let_leave(MtTrail *trail, MtMessage *message)
 
 /* Without the texts that nothing holds any more. */
 static void
-pack(MtMessage *message)
+pack(MtTrail *trail, MtMessage *message)
 {
-  MtArena packed = { 0 };
+  MtArena packed;
 
+  mt_arena_init(&packed, &trail->pool, FIRST_TEXT_BYTES);
   mt_arena_pack(&message->arena, &packed, &message->host, TEXTS(MtMessage, host, dmarc));
   for (guint i = 0; i < message->n_deliveries; i++)
     {
@@ -683,7 +701,7 @@ mt_message_settle(MtTrail *trail, MtMessage *message)
   if (message->n_deliveries > MT_MESSAGE_MAX_DELIVERIES)
     let_leave(trail, message);
   if (message->arena.used > MAX(PACKED_BYTES, 2 * message->packed))
-    pack(message);
+    pack(trail, message);
   weigh(trail, message);
 }
 
@@ -1300,7 +1318,7 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
     delivery = &message->deliveries[0];
   else if (!delivery)
     {
-      delivery = add_delivery(message);
+      delivery = add_delivery(trail, message);
       delivery->id = trail->ids.delivery++;
     }
   delivery->flags &= ~MT_DELIVERY_PLACEHOLDER;

@@ -128,12 +128,16 @@ struct MtPending
   MtLink by_key;
   MtPending *newer, *older;
   gint64 id;
-  MtPendingKind kind;
   MtTime at;
-  gchar *data;
-  gsize data_bytes;
-  gboolean stored, dirty, removed;
+  gchar *data; /* behind the record itself */
+  guint32 data_bytes;
+  guint8 kind; /* MtPendingKind */
+  guint packed : 1; /* as pending.c has it in memory, else as it is on disk */
+  guint stored : 1, dirty : 1, removed : 1;
 };
+
+/* Room for the numbers of MtPendingKind. */
+#define MT_PENDING_KINDS 16
 
 /* Adds of this batch, by what they add to. */
 typedef struct MtSum MtSum;
@@ -210,11 +214,13 @@ struct MtTrail
   const MtTrailSettings *settings;
   const MtTrailBacking *backing;
   MtHashKey key;
+  MtPool pool; /* of all records, their texts, and what waits */
   MtTrailStart start;
   MtTrailIds ids;
   MtTrailCounters counters;
   MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending, by_sum;
   gsize message_bytes, access_bytes, pending_bytes;
+  guint waiting[MT_PENDING_KINDS]; /* how many pendings of each kind there are */
   gboolean any_gone, any_access_gone; /* a message, a login has left memory */
   MT_LRU(MtMessage) messages;
   MT_LRU(MtAccess) accesses;
@@ -420,6 +426,13 @@ void mt_access_clear(MtTrail *trail);
 /* mt_pending_add: keeps @event's fields, and host and time of @line, under @key. */
 void mt_pending_add(MtTrail *trail, MtPendingKind kind, guint64 key, const MtLine *line,
                     const MtEvent *event);
+
+/* mt_pending_waits: is there anything of this kind at all? */
+static inline gboolean
+mt_pending_waits(const MtTrail *trail, MtPendingKind kind)
+{
+  return trail->waiting[kind % MT_PENDING_KINDS] > 0;
+}
 
 /* mt_pending_next: what waits under @key; the next behind @after, or the first. */
 MtPending *mt_pending_next(MtTrail *trail, MtPendingKind kind, guint64 key, MtPending *after);

@@ -34,6 +34,7 @@ clear(MtTrail *trail)
   mt_access_clear(trail);
   mt_pending_clear(trail);
   mt_sums_clear(trail);
+  mt_pool_clear(&trail->pool);
   g_clear_pointer(&trail->made, mt_batch_free);
   g_hash_table_destroy(trail->local_domains);
   g_hash_table_destroy(trail->known_accounts);
