@@ -113,21 +113,20 @@ batch_ip(MtBatch *batch, gboolean has, const MtIp *ip)
 }
 
 static void
-fill_delivery_texts(MtBatch *batch, const MtMessage *message, const MtDelivery *delivery,
-                    MtDeliveryRow *row)
+fill_delivery_texts(const MtTexts *texts, const MtDelivery *delivery, MtDeliveryRow *row)
 {
-  row->recipient = mt_batch_text(batch, text(message, delivery->recipient));
-  row->orig_recipient = mt_batch_text(batch, text(message, delivery->orig_recipient));
-  row->relay_name = mt_batch_text(batch, text(message, delivery->relay_name));
-  row->relay_ip = batch_ip(batch, delivery->has_relay_ip, &delivery->relay_ip);
-  row->transport = mt_batch_text(batch, text(message, delivery->transport));
-  row->dsn = mt_batch_text(batch, text(message, delivery->dsn));
-  row->reply = mt_batch_text(batch, text(message, delivery->reply));
-  row->next_queue_id = mt_batch_text(batch, text(message, delivery->next_queue_id));
-  row->session = mt_batch_text(batch, text(message, delivery->session));
-  row->mailbox = mt_batch_text(batch, text(message, delivery->mailbox));
-  row->forwarded_to = mt_batch_text(batch, text(message, delivery->forwarded_to));
-  row->filter_rule = mt_batch_text(batch, text(message, delivery->filter_rule));
+  row->recipient = mt_texts_get(texts, delivery->recipient);
+  row->orig_recipient = mt_texts_get(texts, delivery->orig_recipient);
+  row->relay_name = mt_texts_get(texts, delivery->relay_name);
+  row->relay_ip = batch_ip(texts->batch, delivery->has_relay_ip, &delivery->relay_ip);
+  row->transport = mt_texts_get(texts, delivery->transport);
+  row->dsn = mt_texts_get(texts, delivery->dsn);
+  row->reply = mt_texts_get(texts, delivery->reply);
+  row->next_queue_id = mt_texts_get(texts, delivery->next_queue_id);
+  row->session = mt_texts_get(texts, delivery->session);
+  row->mailbox = mt_texts_get(texts, delivery->mailbox);
+  row->forwarded_to = mt_texts_get(texts, delivery->forwarded_to);
+  row->filter_rule = mt_texts_get(texts, delivery->filter_rule);
 }
 
 static MtReason
@@ -153,34 +152,39 @@ is_ignored(const MtTrail *trail, const MtMessage *message, const MtDelivery *del
 }
 
 static void
-flush_delivery(MtTrail *trail, MtBatch *batch, MtMessage *message, MtDelivery *delivery)
+flush_delivery(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtDelivery *delivery)
 {
   MtOutcome outcome = mt_judge_outcome(message, delivery);
   MtDirection direction = mt_judge_direction(trail, message, delivery);
-  MtDeliveryRow row = { .id = delivery->id, .message_id = message->id, .day = message->day };
+  gboolean removed;
+  MtDeliveryRow *row;
 
   delivery->ignored = is_ignored(trail, message, delivery);
-  row.removed = delivery->removed || delivery->ignored;
-  if (row.removed)
+  removed = delivery->removed || delivery->ignored;
+  if (removed)
     outcome = MT_OUTCOME_NONE;
   count(trail, message, delivery, outcome, direction);
-  row.stored_day = delivery->stored_day;
-  if (row.removed && row.stored_day == MT_NO_DAY)
+  if (removed && delivery->stored_day == MT_NO_DAY)
     return;
-  row.mail_at = message->root_at;
-  row.last_at = delivery->last_at;
-  row.sender = mt_batch_text(batch, text(message, message->sender));
-  fill_delivery_texts(batch, message, delivery, &row);
-  row.delay_us = delivery->delay_us;
-  row.attempts = delivery->attempts;
-  row.revision = delivery->revision;
-  row.status = delivery->status;
-  row.stored_action = delivery->stored_action;
-  row.outcome = outcome;
-  row.direction = direction;
-  row.reason = reason_of(trail, message, delivery, outcome);
-  row.flags = delivery->flags;
-  g_array_append_val(batch->deliveries, row);
+  row = MT_BATCH_ADD(texts->batch->deliveries, MtDeliveryRow);
+  row->id = delivery->id;
+  row->message_id = message->id;
+  row->day = message->day;
+  row->stored_day = delivery->stored_day;
+  row->removed = removed;
+  row->mail_at = message->root_at;
+  row->last_at = delivery->last_at;
+  row->sender = mt_texts_get(texts, message->sender);
+  fill_delivery_texts(texts, delivery, row);
+  row->delay_us = delivery->delay_us;
+  row->attempts = delivery->attempts;
+  row->revision = delivery->revision;
+  row->status = delivery->status;
+  row->stored_action = delivery->stored_action;
+  row->outcome = outcome;
+  row->direction = direction;
+  row->reason = reason_of(trail, message, delivery, outcome);
+  row->flags = delivery->flags;
 }
 
 /* A message in the queue that nobody has tried to deliver is seen all the same: as
@@ -206,52 +210,54 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
 }
 
 static void
-fill_message_texts(MtBatch *batch, const MtMessage *message, MtMessageRow *row)
+fill_message_texts(const MtTexts *texts, const MtMessage *message, MtMessageRow *row)
 {
-  row->host = mt_batch_text(batch, text(message, message->host));
-  row->instance = mt_batch_text(batch, text(message, message->instance));
-  row->queue_id = mt_batch_text(batch, text(message, message->queue_id));
-  row->message_id = mt_batch_text(batch, text(message, message->message_id));
-  row->sender = mt_batch_text(batch, text(message, message->sender));
-  row->subject = mt_batch_text(batch, text(message, message->subject));
-  row->client_ip = mt_batch_text(batch, text(message, message->client_ip_text));
-  row->client_name = mt_batch_text(batch, text(message, message->client_name));
-  row->auth_user = mt_batch_text(batch, text(message, message->auth_user));
-  row->auth_method = mt_batch_text(batch, text(message, message->auth_method));
-  row->service = mt_batch_text(batch, text(message, message->service));
-  row->parent_queue_id = mt_batch_text(batch, text(message, message->parent_queue_id));
-  row->spam_action = mt_batch_text(batch, text(message, message->spam_action));
-  row->virus = mt_batch_text(batch, text(message, message->virus));
-  row->spf = mt_batch_text(batch, text(message, message->spf));
-  row->dkim = mt_batch_text(batch, text(message, message->dkim));
-  row->dmarc = mt_batch_text(batch, text(message, message->dmarc));
+  row->host = mt_texts_get(texts, message->host);
+  row->instance = mt_texts_get(texts, message->instance);
+  row->queue_id = mt_texts_get(texts, message->queue_id);
+  row->message_id = mt_texts_get(texts, message->message_id);
+  row->sender = mt_texts_get(texts, message->sender);
+  row->subject = mt_texts_get(texts, message->subject);
+  row->client_ip = mt_texts_get(texts, message->client_ip_text);
+  row->client_name = mt_texts_get(texts, message->client_name);
+  row->auth_user = mt_texts_get(texts, message->auth_user);
+  row->auth_method = mt_texts_get(texts, message->auth_method);
+  row->service = mt_texts_get(texts, message->service);
+  row->parent_queue_id = mt_texts_get(texts, message->parent_queue_id);
+  row->spam_action = mt_texts_get(texts, message->spam_action);
+  row->virus = mt_texts_get(texts, message->virus);
+  row->spf = mt_texts_get(texts, message->spf);
+  row->dkim = mt_texts_get(texts, message->dkim);
+  row->dmarc = mt_texts_get(texts, message->dmarc);
 }
 
 static void
-flush_message(MtTrail *trail, MtBatch *batch, MtMessage *message, MtLocate locate, gpointer user)
+flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate locate,
+              gpointer user)
 {
-  MtMessageRow row = { .id = message->id, .root_id = message->root_id };
+  MtMessageRow *row = MT_BATCH_ADD(texts->batch->messages, MtMessageRow);
 
-  row.root_at = message->root_at;
-  row.day = message->day;
-  row.stored_day = message->stored_day;
-  row.first_at = message->first_at;
-  row.last_at = message->last_at;
-  row.dequeued_at = message->dequeued_at;
-  fill_message_texts(batch, message, &row);
+  row->id = message->id;
+  row->root_id = message->root_id;
+  row->root_at = message->root_at;
+  row->day = message->day;
+  row->stored_day = message->stored_day;
+  row->first_at = message->first_at;
+  row->last_at = message->last_at;
+  row->dequeued_at = message->dequeued_at;
+  fill_message_texts(texts, message, row);
   if (!trail->settings->store_subject)
-    row.subject = MT_NO_SPAN;
-  row.parent_id = message->parent_id;
-  row.parent_kind = message->parent_kind;
-  row.size = message->size;
-  row.nrcpt = message->nrcpt;
-  row.port = message->port;
-  row.spam_score = message->spam_score;
-  row.flags = message->flags;
-  row.state = mt_judge_state(message);
+    row->subject = MT_NO_SPAN;
+  row->parent_id = message->parent_id;
+  row->parent_kind = message->parent_kind;
+  row->size = message->size;
+  row->nrcpt = message->nrcpt;
+  row->port = message->port;
+  row->spam_score = message->spam_score;
+  row->flags = message->flags;
+  row->state = mt_judge_state(message);
   if (locate && message->has_client_ip)
-    locate(user, &message->client_ip, row.country);
-  g_array_append_val(batch->messages, row);
+    locate(user, &message->client_ip, row->country);
 }
 
 /* What the message itself decides for all its deliveries: where they lie, and what
@@ -269,12 +275,14 @@ mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user
     {
       MtMessage *message = g_ptr_array_index(trail->dirty, i);
       gboolean all = deliveries_follow(message);
+      MtTexts texts;
 
       keep_placeholder(trail, message, mt_judge_state(message));
-      flush_message(trail, batch, message, locate, user);
+      texts = mt_texts(batch, &message->arena);
+      flush_message(trail, &texts, message, locate, user);
       for (guint d = 0; d < message->n_deliveries; d++)
         if (all || message->deliveries[d].dirty)
-          flush_delivery(trail, batch, message, &message->deliveries[d]);
+          flush_delivery(trail, &texts, message, &message->deliveries[d]);
     }
 }
 

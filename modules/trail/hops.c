@@ -176,9 +176,10 @@ static void
 wait_for(MtTrail *trail, MtPendingKind kind, const MtMessage *waiting, MtSpan queue_id, MtTime at,
          MtSpan recipient)
 {
-  MtEvent event = { 0 };
+  MtEvent event;
   MtLine line = { .time = at, .host = text(waiting, waiting->host), .pid = -1 };
 
+  mt_event_clear(&event);
   mt_event_set_text(&event, MT_F_QUEUE_ID, text(waiting, waiting->queue_id));
   mt_event_set_number(&event, MT_F_UID, waiting->id);
   if (recipient.len)

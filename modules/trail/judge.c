@@ -154,22 +154,30 @@ mt_trail_is_ours(const MtTrail *trail, const MtIp *ip)
   return mt_networks_have(trail->settings->local_networks, ip) || mt_ip_is_loopback(ip);
 }
 
-static gchar *
-lower_domain(MtSpan address)
+/* RFC 1035 2.3.4 */
+#define MAX_DOMAIN_BYTES 255
+
+/* The domain of an address in small letters; NULL: it has none. */
+static const gchar *
+lower_domain(MtSpan address, gchar buffer[MAX_DOMAIN_BYTES + 1])
 {
   MtSpan domain = mt_span_domain(address);
 
-  return domain.len && domain.len <= 255 ? g_ascii_strdown(domain.at, domain.len) : NULL;
+  if (!domain.len || domain.len > MAX_DOMAIN_BYTES)
+    return NULL;
+  for (gsize i = 0; i < domain.len; i++)
+    buffer[i] = domain.at[i] | ((guchar) (domain.at[i] - 'A') < 26) << 5;
+  buffer[domain.len] = '\0';
+  return buffer;
 }
 
 gboolean
 mt_trail_is_local_domain(const MtTrail *trail, MtSpan address)
 {
-  gchar *domain = lower_domain(address);
-  gboolean local = domain && g_hash_table_contains(trail->local_domains, domain);
+  gchar buffer[MAX_DOMAIN_BYTES + 1];
+  const gchar *domain = lower_domain(address, buffer);
 
-  g_free(domain);
-  return local;
+  return domain && g_hash_table_contains(trail->local_domains, domain);
 }
 
 /* No mail server has more; a log that says so makes them up. */
@@ -178,19 +186,18 @@ mt_trail_is_local_domain(const MtTrail *trail, MtSpan address)
 void
 mt_trail_learn_address(MtTrail *trail, MtSpan address)
 {
-  gchar *domain;
+  gchar buffer[MAX_DOMAIN_BYTES + 1], *learned;
+  const gchar *domain;
 
   if (!trail->settings->learn_domains
       || g_hash_table_size(trail->local_domains) >= MAX_LOCAL_DOMAINS)
     return;
-  domain = lower_domain(address);
+  domain = lower_domain(address, buffer);
   if (!domain || g_hash_table_contains(trail->local_domains, domain))
-    {
-      g_free(domain);
-      return;
-    }
-  g_hash_table_add(trail->local_domains, domain);
-  g_ptr_array_add(trail->learned, domain);
+    return;
+  learned = g_strdup(domain);
+  g_hash_table_add(trail->local_domains, learned);
+  g_ptr_array_add(trail->learned, learned);
 }
 
 static gpointer

@@ -19,9 +19,9 @@ session_key(const MtTrail *trail, MtSpan session)
 }
 
 static guint64
-recipient_key(const MtTrail *trail, MtSpan message_id, MtSpan recipient)
+recipient_key(const MtTrail *trail, guint64 message_id_hash, MtSpan recipient)
 {
-  return mt_hash_mix(mt_trail_hash(trail, message_id), mt_trail_hash(trail, recipient));
+  return mt_hash_mix(message_id_hash, mt_trail_hash(trail, recipient));
 }
 
 static gint
@@ -219,8 +219,9 @@ mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
     mt_pending_add(trail, MT_PENDING_STORED, session_key(trail, session), line, event);
   else if (message_id.len)
     mt_pending_add(trail, MT_PENDING_STORED,
-                   recipient_key(trail, message_id, mt_event_text(event, MT_F_ACCOUNT)), line,
-                   event);
+                   recipient_key(trail, mt_trail_hash(trail, message_id),
+                                 mt_event_text(event, MT_F_ACCOUNT)),
+                   line, event);
 }
 
 static void
@@ -246,17 +247,18 @@ apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 
 void
 mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
 {
-  MtSpan message_id = text(message, message->message_id);
-  MtSpan recipient = text(message, delivery->recipient);
-  guint64 session = session_key(trail, text(message, delivery->session));
-  guint64 whole = recipient_key(trail, message_id, recipient);
-  guint64 local = recipient_key(trail, message_id, local_part(recipient));
+  guint64 message_id = message->by_message_id.hash, whole, local;
+  MtSpan recipient;
 
-  /* What is applied adds to the message's texts: the spans are not good any more. */
-  if (delivery->session)
-    apply_waiting(trail, message, delivery, session);
-  if (!message->message_id || !delivery->recipient)
+  if (delivery->session && mt_pending_waits(trail, MT_PENDING_STORED))
+    apply_waiting(trail, message, delivery,
+                  session_key(trail, text(message, delivery->session)));
+  if (!trail->waiting_by_id || !message->in_message_ids || !delivery->recipient)
     return;
+  /* What is applied adds to the message's texts: the span is not good any more. */
+  recipient = text(message, delivery->recipient);
+  whole = recipient_key(trail, message_id, recipient);
+  local = recipient_key(trail, message_id, local_part(recipient));
   apply_waiting(trail, message, delivery, whole);
   apply_waiting(trail, message, delivery, local);
 }

@@ -111,8 +111,8 @@ mt_messages_clear(MtTrail *trail)
 /* What most messages hold, so that their texts stay where they are put first. */
 #define FIRST_TEXT_BYTES 240
 
-MtMessage *
-mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, MtTime at)
+static MtMessage *
+new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint64 hash, MtTime at)
 {
   MtMessage *message = mt_pool_take0(&trail->pool, sizeof *message);
 
@@ -127,7 +127,7 @@ mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, Mt
   message->host = mt_arena_put(&message->arena, host);
   message->instance = mt_arena_put(&message->arena, instance);
   message->queue_id = mt_arena_put(&message->arena, queue_id);
-  mt_table_add(&trail->by_queue_id, &message->by_queue_id, mt_trail_hash(trail, queue_id));
+  mt_table_add(&trail->by_queue_id, &message->by_queue_id, hash);
   MT_LRU_ADD(&trail->messages, message);
   return message;
 }
@@ -489,7 +489,8 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
 
   if (message)
     return message;
-  message = mt_message_new(trail, row->host, row->instance, row->queue_id, row->first_at);
+  message = new_message(trail, row->host, row->instance, row->queue_id,
+                        mt_trail_hash(trail, row->queue_id), row->first_at);
   trail->ids.message--;
   message->id = row->id;
   message->root_id = row->root_id;
@@ -862,7 +863,7 @@ find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan qu
     }
   if (message || !create)
     return message;
-  message = mt_message_new(trail, line->host, instance, queue_id, line->time);
+  message = new_message(trail, line->host, instance, queue_id, hash, line->time);
   mt_message_touch(trail, message);
   mt_hops_created(trail, message);
   return message;
@@ -1096,11 +1097,12 @@ static void
 begin_transaction(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   MtLine begun = { .time = line->time, .host = line->host, .pid = -1 };
-  MtEvent waiting = { 0 };
+  MtEvent waiting;
 
   if (!is_being_taken_in(line, event) || message->flags & MT_MESSAGE_ACTIVE)
     return;
   message->transaction = mt_access_smtp_key(trail, line, event);
+  mt_event_clear(&waiting);
   mt_event_set_text(&waiting, MT_F_QUEUE_ID, mt_message_text(message, message->queue_id));
   mt_event_set_number(&waiting, MT_F_UID, message->id);
   mt_pending_add(trail, MT_PENDING_TRANSACTION, message->transaction, &begun, &waiting);

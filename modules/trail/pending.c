@@ -18,6 +18,7 @@ mt_pending_init(MtTrail *trail)
   mt_table_init(&trail->by_pending);
   trail->pending_bytes = 0;
   memset(trail->waiting, 0, sizeof trail->waiting);
+  trail->waiting_by_id = 0;
   trail->dirty_pendings = g_ptr_array_new();
 }
 
@@ -293,6 +294,14 @@ insert(MtTrail *trail, MtPendingKind kind, guint64 key, gsize data_bytes)
   return pending;
 }
 
+/* A mailbox that names a session is found by that alone. */
+static void
+count_by_id(MtTrail *trail, MtPending *pending, const MtEvent *event)
+{
+  pending->by_id = pending->kind == MT_PENDING_STORED && !mt_event_text(event, MT_F_SESSION).len;
+  trail->waiting_by_id += pending->by_id;
+}
+
 static void
 touch(MtTrail *trail, MtPending *pending)
 {
@@ -312,6 +321,7 @@ mt_pending_add(MtTrail *trail, MtPendingKind kind, guint64 key, const MtLine *li
   pending->at = line->time;
   pending->packed = TRUE;
   pack(line, event, pending->data);
+  count_by_id(trail, pending, event);
   touch(trail, pending);
   while (trail->pendings.count > MAX_PENDING || trail->pending_bytes > MAX_PENDING_BYTES)
     {
@@ -353,6 +363,7 @@ mt_pending_remove(MtTrail *trail, MtPending *pending)
   MT_LRU_REMOVE(&trail->pendings, pending);
   trail->pending_bytes -= pending->data_bytes;
   trail->waiting[pending->kind % MT_PENDING_KINDS]--;
+  trail->waiting_by_id -= pending->by_id;
   pending->removed = TRUE;
   touch(trail, pending);
 }
@@ -361,12 +372,16 @@ static void
 found(gpointer sink, const MtPendingRow *row)
 {
   MtPending *pending = insert(sink, row->kind, row->key, row->data.len);
+  MtEvent event;
+  MtLine line;
 
   pending->id = row->id;
   pending->at = row->at;
   if (row->data.len)
     memcpy(pending->data, row->data.at, row->data.len);
   pending->stored = TRUE;
+  mt_pending_read(pending, &event, &line);
+  count_by_id(sink, pending, &event);
 }
 
 void

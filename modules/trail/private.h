@@ -134,22 +134,19 @@ struct MtPending
   guint8 kind; /* MtPendingKind */
   guint packed : 1; /* as pending.c has it in memory, else as it is on disk */
   guint stored : 1, dirty : 1, removed : 1;
+  guint by_id : 1; /* counted in waiting_by_id */
 };
 
 /* Room for the numbers of MtPendingKind. */
 #define MT_PENDING_KINDS 16
 
-/* Adds of this batch, by what they add to. */
-typedef struct MtSum MtSum;
-struct MtSum
+/* Where a row of this batch stands that is added to. */
+typedef struct
 {
-  MtLink by_key;
-  gchar *key; /* account or name */
-  MtIp ip;
+  guint64 hash;
+  guint32 place; /* in the batch's rows, plus 1; 0: a free slot */
   gboolean is_connection;
-  MtConnectionRow connection;
-  MtActivityRow activity;
-};
+} MtSum;
 
 /* A list by time of use; oldest at the end. */
 #define MT_LRU(type) \
@@ -200,6 +197,17 @@ struct MtSum
   } \
   G_STMT_END
 
+/* Hosts and programs come with every line: their hashes are remembered, by their length. */
+#define MT_NAME_SLOTS 32
+#define MT_NAME_MAX_BYTES 55
+
+typedef struct
+{
+  guint64 hash;
+  guint8 len; /* 0: none */
+  gchar name[MT_NAME_MAX_BYTES];
+} MtHashedName;
+
 /* Replies come again and again: what was judged lately, by a hash of DSN and text. */
 #define MT_JUDGED_SLOTS 256
 
@@ -218,9 +226,10 @@ struct MtTrail
   MtTrailStart start;
   MtTrailIds ids;
   MtTrailCounters counters;
-  MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending, by_sum;
+  MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending;
   gsize message_bytes, access_bytes, pending_bytes;
   guint waiting[MT_PENDING_KINDS]; /* how many pendings of each kind there are */
+  guint waiting_by_id;             /* MT_PENDING_STORED that name no session */
   gboolean any_gone, any_access_gone; /* a message, a login has left memory */
   MT_LRU(MtMessage) messages;
   MT_LRU(MtAccess) accesses;
@@ -230,8 +239,10 @@ struct MtTrail
   GPtrArray *dirty_accesses; /* MtAccess */
   GPtrArray *dirty_failures; /* MtFailure */
   GPtrArray *dirty_pendings; /* MtPending */
-  GPtrArray *sums;           /* MtSum */
+  MtSum *sums;               /* an open table of sums_mask + 1 slots */
+  guint sums_mask, sums_count;
   MtBatch *made;             /* what goes to the store next */
+  MtBatch *spare;            /* nullable: empty, for the one behind it */
   GHashTable *local_domains; /* lower-case text */
   GPtrArray *learned;        /* of this batch, in local_domains */
   GArray *facts;             /* MtFact that the last push told of messages */
@@ -240,6 +251,9 @@ struct MtTrail
   guint64 *gone, *gone_before; /* Bloom filters: IDs that are on disk only */
   gsize gone_count;
   MtJudged judged[MT_JUDGED_SLOTS];
+  MtHashedName names[MT_NAME_SLOTS];
+  MtIp hashed_ip; /* the last one */
+  guint64 hash_of_ip;
 };
 
 /* ---- bounds ---------------------------------------------------------------- */
@@ -273,8 +287,6 @@ void mt_messages_push_end(MtTrail *trail, const MtLine *line, const MtEvent *eve
 /* mt_message_touch: the record changes: it will be flushed. */
 void mt_message_touch(MtTrail *trail, MtMessage *message);
 void mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery);
-
-MtMessage *mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, MtTime at);
 
 /* mt_message_load: takes a row of the disk into memory, unless it is there. */
 MtMessage *mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *deliveries,
@@ -347,6 +359,52 @@ mt_trail_hash(const MtTrail *trail, MtSpan text)
   return mt_hash_span(&trail->key, text);
 }
 
+/* mt_trail_hash_name: as mt_trail_hash(), for hosts and programs. */
+guint64 mt_trail_hash_name(MtTrail *trail, MtSpan name);
+
+/* mt_trail_hash_ip: a line's client is asked for again and again. */
+static inline guint64
+mt_trail_hash_ip(MtTrail *trail, const MtIp *ip)
+{
+  if (!mt_ip_equal(&trail->hashed_ip, ip))
+    {
+      trail->hashed_ip = *ip;
+      trail->hash_of_ip = mt_hash(&trail->key, ip->b, sizeof ip->b);
+    }
+  return trail->hash_of_ip;
+}
+
+/* A record's texts on their way to the store: where its block is small, all at once. */
+#define MT_TEXTS_WHOLE_BYTES 1024
+
+typedef struct
+{
+  MtBatch *batch;
+  const MtArena *arena;
+  MtArena copy; /* empty: each text is copied for itself */
+} MtTexts;
+
+static inline MtTexts
+mt_texts(MtBatch *batch, const MtArena *arena)
+{
+  MtTexts texts = { batch, arena, { 0 } };
+
+  if (arena->used && arena->used <= MT_TEXTS_WHOLE_BYTES)
+    {
+      texts.copy.bytes = mt_batch_take(batch, arena->used);
+      memcpy(texts.copy.bytes, arena->bytes, arena->used);
+    }
+  return texts;
+}
+
+/* mt_texts_get: valid as long as the batch.  What was put in since mt_texts() is not there. */
+static inline MtSpan
+mt_texts_get(const MtTexts *texts, MtText text)
+{
+  return texts->copy.bytes ? mt_arena_get(&texts->copy, text)
+                           : mt_batch_text(texts->batch, mt_arena_get(texts->arena, text));
+}
+
 /* ---- hops.c: messages that are one mail ---------------------------------- */
 
 /* mt_hops_from: a message says where it comes from (orig_queue_id). */
@@ -410,7 +468,7 @@ gboolean mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEve
                                  MtSpan *account, MtSpan *method);
 
 /* mt_access_smtp_key: one client's connection to one smtpd process. */
-guint64 mt_access_smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event);
+guint64 mt_access_smtp_key(MtTrail *trail, const MtLine *line, const MtEvent *event);
 
 /* mt_access_push_client: the name and version that an IMAP client gives of itself. */
 void mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event);

@@ -8,7 +8,24 @@ mt_trail_new(const MtTrailSettings *settings, const MtTrailBacking *backing, con
   trail->settings = settings;
   trail->backing = backing;
   trail->key = *key;
+  trail->hash_of_ip = mt_hash(key, trail->hashed_ip.b, sizeof trail->hashed_ip.b);
   return trail;
+}
+
+guint64
+mt_trail_hash_name(MtTrail *trail, MtSpan name)
+{
+  MtHashedName *slot = &trail->names[name.len % MT_NAME_SLOTS];
+
+  if (!name.len || name.len > MT_NAME_MAX_BYTES)
+    return mt_trail_hash(trail, name);
+  if (slot->len != name.len || memcmp(slot->name, name.at, name.len) != 0)
+    {
+      slot->hash = mt_trail_hash(trail, name);
+      slot->len = name.len;
+      memcpy(slot->name, name.at, name.len);
+    }
+  return slot->hash;
 }
 
 static void
@@ -36,6 +53,7 @@ clear(MtTrail *trail)
   mt_sums_clear(trail);
   mt_pool_clear(&trail->pool);
   g_clear_pointer(&trail->made, mt_batch_free);
+  g_clear_pointer(&trail->spare, mt_batch_free);
   g_hash_table_destroy(trail->local_domains);
   g_hash_table_destroy(trail->known_accounts);
   g_ptr_array_free(trail->learned, TRUE);
@@ -431,8 +449,21 @@ mt_trail_flush(MtTrail *trail, MtLocate locate, gpointer user)
     }
   g_ptr_array_set_size(trail->learned, 0);
   batch->ids = trail->ids;
-  trail->made = mt_batch_new();
+  trail->made = trail->spare ? trail->spare : mt_batch_new();
+  trail->spare = NULL;
   return batch;
+}
+
+void
+mt_trail_recycle(MtTrail *trail, MtBatch *batch)
+{
+  if (trail->spare)
+    {
+      mt_batch_free(batch);
+      return;
+    }
+  mt_batch_clear(batch);
+  trail->spare = batch;
 }
 
 void

@@ -128,6 +128,10 @@ void mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace 
 typedef void (*MtLocate)(gpointer user, const MtIp *ip, MtCountry country);
 MtBatch *mt_trail_flush(MtTrail *trail, MtLocate locate, gpointer user);
 
+/* mt_trail_recycle: the batch is done with; its memory serves the next.  @batch: (transfer
+ * full) one of mt_trail_flush()'s. */
+void mt_trail_recycle(MtTrail *trail, MtBatch *batch);
+
 /* mt_trail_committed: what was flushed is on disk.  Lets records leave memory. */
 void mt_trail_committed(MtTrail *trail);
 

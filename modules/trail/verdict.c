@@ -218,10 +218,9 @@ push_by_message_id(MtTrail *trail, const MtLine *line, const MtEvent *event)
 /* ---- by client and sender ------------------------------------------------------------- */
 
 static guint64
-client_key(const MtTrail *trail, const MtIp *ip, MtSpan sender)
+client_key(MtTrail *trail, const MtIp *ip, MtSpan sender)
 {
-  return mt_hash_mix(mt_trail_hash(trail, mt_span((const gchar *) ip->b, sizeof ip->b)),
-                     mt_trail_hash(trail, sender));
+  return mt_hash_mix(mt_trail_hash_ip(trail, ip), mt_trail_hash(trail, sender));
 }
 
 /* So many messages may come in while a policy daemon's line is on its way. */
@@ -299,7 +298,8 @@ apply_waiting(MtTrail *trail, MtMessage *message, guint64 key)
 void
 mt_verdict_identified(MtTrail *trail, MtMessage *message)
 {
-  apply_waiting(trail, message, message_id_key(trail, text(message, message->message_id)));
+  if (mt_pending_waits(trail, MT_PENDING_VERDICT))
+    apply_waiting(trail, message, message_id_key(trail, text(message, message->message_id)));
 }
 
 void
@@ -307,7 +307,7 @@ mt_verdict_enveloped(MtTrail *trail, MtMessage *message)
 {
   gboolean known = message->has_client_ip && message->flags & MT_MESSAGE_ACTIVE;
 
-  if (known)
+  if (known && mt_pending_waits(trail, MT_PENDING_VERDICT))
     apply_waiting(trail, message,
                   client_key(trail, &message->client_ip, text(message, message->sender)));
 }

@@ -85,7 +85,7 @@ do_trail(gpointer data, MtSpan raw)
   if (++bench->in_batch < BATCH_LINES)
     return;
   bench->in_batch = 0;
-  mt_batch_free(mt_trail_flush(bench->trail, NULL, NULL));
+  mt_trail_recycle(bench->trail, mt_trail_flush(bench->trail, NULL, NULL));
   mt_trail_committed(bench->trail);
 }
 
