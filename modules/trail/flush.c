@@ -31,6 +31,17 @@ is_incoming(MtDirection direction)
   return direction == MT_DIRECTION_IN || direction == MT_DIRECTION_LOCAL;
 }
 
+/* Most stand in the message already. */
+static MtText
+keep_account(MtMessage *message, MtSpan account)
+{
+  if (message->sender && mt_span_equal(text(message, message->sender), account))
+    return message->sender;
+  if (message->auth_user && mt_span_equal(text(message, message->auth_user), account))
+    return message->auth_user;
+  return mt_arena_put(&message->arena, account);
+}
+
 void
 mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome,
                MtDirection direction, MtCounted *counted)
@@ -44,7 +55,7 @@ mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome
       return;
     }
   if (!mt_span_equal(text(message, counted->account), account))
-    counted->account = mt_arena_put(&message->arena, account);
+    counted->account = keep_account(message, account);
   counted->outcome = outcome;
   counted->direction = direction;
   counted->day = mt_time_day(message->root_at);
@@ -104,21 +115,13 @@ count(MtTrail *trail, MtMessage *message, MtDelivery *delivery, MtOutcome outcom
 
 /* ---- rows ------------------------------------------------------------------------ */
 
-static MtSpan
-batch_ip(MtBatch *batch, gboolean has, const MtIp *ip)
-{
-  gchar buffer[MT_IP_TEXT_BYTES];
-
-  return has ? mt_batch_text(batch, mt_span(buffer, mt_ip_format(ip, buffer))) : MT_NO_SPAN;
-}
-
 static void
 fill_delivery_texts(const MtTexts *texts, const MtDelivery *delivery, MtDeliveryRow *row)
 {
   row->recipient = mt_texts_get(texts, delivery->recipient);
   row->orig_recipient = mt_texts_get(texts, delivery->orig_recipient);
   row->relay_name = mt_texts_get(texts, delivery->relay_name);
-  row->relay_ip = batch_ip(texts->batch, delivery->has_relay_ip, &delivery->relay_ip);
+  row->relay_ip = mt_texts_get(texts, delivery->relay_ip);
   row->transport = mt_texts_get(texts, delivery->transport);
   row->dsn = mt_texts_get(texts, delivery->dsn);
   row->reply = mt_texts_get(texts, delivery->reply);
@@ -198,7 +201,7 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
   gboolean wanted = (waits && entered && !moved) || message->flags & MT_MESSAGE_DELETED;
   MtDelivery *delivery;
 
-  if (message->n_deliveries == 0 && !message->n_away && wanted)
+  if (message->n_deliveries == 0 && !mt_message_more(message)->n_away && wanted)
     {
       delivery = mt_message_delivery(trail, message, MT_NO_SPAN, MT_NO_SPAN, TRUE);
       delivery->flags |= MT_DELIVERY_PLACEHOLDER;
@@ -212,23 +215,25 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
 static void
 fill_message_texts(const MtTexts *texts, const MtMessage *message, MtMessageRow *row)
 {
+  const MtMessageMore *more = mt_message_more(message);
+
   row->host = mt_texts_get(texts, message->host);
   row->instance = mt_texts_get(texts, message->instance);
   row->queue_id = mt_texts_get(texts, message->queue_id);
   row->message_id = mt_texts_get(texts, message->message_id);
   row->sender = mt_texts_get(texts, message->sender);
   row->subject = mt_texts_get(texts, message->subject);
-  row->client_ip = mt_texts_get(texts, message->client_ip_text);
+  row->client_ip = mt_texts_get(texts, message->client_ip);
   row->client_name = mt_texts_get(texts, message->client_name);
   row->auth_user = mt_texts_get(texts, message->auth_user);
   row->auth_method = mt_texts_get(texts, message->auth_method);
   row->service = mt_texts_get(texts, message->service);
   row->parent_queue_id = mt_texts_get(texts, message->parent_queue_id);
-  row->spam_action = mt_texts_get(texts, message->spam_action);
-  row->virus = mt_texts_get(texts, message->virus);
-  row->spf = mt_texts_get(texts, message->spf);
-  row->dkim = mt_texts_get(texts, message->dkim);
-  row->dmarc = mt_texts_get(texts, message->dmarc);
+  row->spam_action = mt_texts_get(texts, more->spam_action);
+  row->virus = mt_texts_get(texts, more->virus);
+  row->spf = mt_texts_get(texts, more->spf);
+  row->dkim = mt_texts_get(texts, more->dkim);
+  row->dmarc = mt_texts_get(texts, more->dmarc);
 }
 
 static void
@@ -236,6 +241,7 @@ flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate
               gpointer user)
 {
   MtMessageRow *row = MT_BATCH_ADD(texts->batch->messages, MtMessageRow);
+  MtIp ip;
 
   row->id = message->id;
   row->root_id = message->root_id;
@@ -253,11 +259,11 @@ flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate
   row->size = message->size;
   row->nrcpt = message->nrcpt;
   row->port = message->port;
-  row->spam_score = message->spam_score;
+  row->spam_score = mt_message_more(message)->spam_score;
   row->flags = message->flags;
   row->state = mt_judge_state(message);
-  if (locate && message->has_client_ip)
-    locate(user, &message->client_ip, row->country);
+  if (locate && mt_message_client_ip(message, &ip))
+    locate(user, &ip, row->country);
 }
 
 /* What the message itself decides for all its deliveries: where they lie, and what

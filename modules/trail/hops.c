@@ -69,15 +69,18 @@ take_root(MtTrail *trail, MtMessage *message)
 void
 mt_hops_root_changed(MtTrail *trail, MtMessage *message)
 {
+  const GPtrArray *children;
+
   mt_message_whole(trail, message);
   for (guint i = 0; i < message->n_deliveries; i++)
     message->deliveries[i].dirty = TRUE;
   if (!(message->flags & MT_MESSAGE_HAS_CHILDREN))
     return;
   trail->backing->messages_by_parent(trail->backing->self, message->id, loaded, trail);
-  for (guint i = 0; message->children && i < message->children->len; i++)
+  children = mt_message_more(message)->children;
+  for (guint i = 0; children && i < children->len; i++)
     {
-      MtMessage *child = g_ptr_array_index(message->children, i);
+      MtMessage *child = g_ptr_array_index(children, i);
 
       if (!mt_is_joined(child->parent_kind))
         continue;
@@ -99,7 +102,7 @@ mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind k
   child->parent_id = parent->id;
   child->parent_kind = kind;
   child->parent_queue_id = mt_arena_put(&child->arena, text(parent, parent->queue_id));
-  mt_message_adopt(parent, child);
+  mt_message_adopt(trail, parent, child);
   parent->flags |= MT_MESSAGE_HAS_CHILDREN;
   mt_message_touch(trail, parent);
   if (mt_is_joined(kind))
@@ -213,8 +216,10 @@ mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentK
 static gboolean
 is_own_relay(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
 {
-  if (delivery->has_relay_ip)
-    return mt_trail_is_ours(trail, &delivery->relay_ip);
+  MtIp ip;
+
+  if (delivery->relay_ip && mt_ip_parse(text(message, delivery->relay_ip), &ip))
+    return mt_trail_is_ours(trail, &ip);
   return MT_SPAN_IS(text(message, delivery->transport), "local");
 }
 

@@ -19,35 +19,48 @@ typedef struct MtMessage MtMessage;
 /* What a delivery's state has added to activity_daily; see flush.c. */
 typedef struct
 {
-  MtOutcome outcome;
-  MtDirection direction;
-  gint32 day;
-  gint64 deferrals;
   gint64 bytes;
-  MtText account; /* who sent it, in the message's arena */
+  gint32 day;
+  gint32 deferrals;
+  MtText account;    /* who sent it, in the message's arena */
+  guint8 outcome;    /* MtOutcome */
+  guint8 direction;  /* MtDirection */
 } MtCounted;
+
+G_STATIC_ASSERT(MT_WORD_COUNT <= G_MAXUINT8 + 1);
 
 typedef struct
 {
   gint64 id;
-  guint32 recipient_hash; /* whatever the case of its letters */
-  guint32 flags; /* MT_DELIVERY_* */
   MtTime last_at;
   gint64 delay_us;
-  gint64 attempts;
-  gint64 revision;
-  MtIp relay_ip;
-  MtText recipient, orig_recipient, relay_name, transport, dsn, reply, next_queue_id, session;
-  MtText mailbox, forwarded_to, filter_rule;
-  gint32 stored_day;
-  MtWord status;
-  MtWord stored_action; /* what the mailbox did with it: stored, forwarded, discarded, rejected */
-  gboolean has_relay_ip;
-  gboolean dirty;
-  gboolean removed;
-  gboolean ignored; /* by ignore-mail: not on disk */
   MtCounted counted;
+  gint32 attempts;
+  gint32 revision;
+  gint32 stored_day;
+  guint32 recipient_hash; /* whatever the case of its letters */
+  MtText recipient, orig_recipient, relay_name, relay_ip, transport, dsn, reply, next_queue_id;
+  MtText session, mailbox, forwarded_to, filter_rule;
+  guint8 flags;  /* MT_DELIVERY_* */
+  guint8 status; /* MtWord */
+  guint8 stored_action; /* MtWord: stored, forwarded, discarded, rejected by the mailbox */
+  guint8 dirty : 1;
+  guint8 removed : 1;
+  guint8 ignored : 1; /* by ignore-mail: not on disk */
 } MtDelivery;
+
+/* What most messages do without. */
+typedef struct
+{
+  GPtrArray *children; /* those in memory; NULL: none */
+  guint32 *index;      /* of many deliveries: their places, plus 1, by recipient */
+  guint32 *away;       /* the recipients' hashes of those that are on disk only */
+  guint size_index, size_away, used_away;
+  guint n_away, n_away_waiting; /* how many are on disk only; those not at their end */
+  MtText spam_action, virus, spf, dkim, dmarc;
+  gdouble spam_score;
+  MtTime hold_at;
+} MtMessageMore;
 
 struct MtMessage
 {
@@ -55,29 +68,23 @@ struct MtMessage
   MtLink by_message_id;
   MtMessage *newer, *older; /* by when it was touched */
   MtMessage *parent;        /* where that is in memory */
-  GPtrArray *children;      /* those in memory; NULL: none */
+  MtMessageMore *more;      /* NULL: as mt_message_no_more */
   MtDelivery *deliveries;
-  guint32 *index; /* of many: places in deliveries, plus 1, by recipient */
-  guint n_deliveries, size_deliveries, size_index;
-  guint n_away, n_away_waiting; /* deliveries that are on disk only; those not at their end */
-  guint32 *away;                /* their recipients' hashes */
-  guint size_away, used_away;
+  guint n_deliveries, size_deliveries;
   guint32 packed; /* bytes of text when it was packed last */
-  gsize bytes;    /* as counted in the trail's */
+  guint32 bytes;  /* as counted in the trail's */
   gint64 id, parent_id, root_id;
   guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
-  MtTime first_at, last_at, dequeued_at, root_at, hold_at;
-  MtIp client_ip;
+  MtTime first_at, last_at, dequeued_at, root_at;
   gint64 size, nrcpt;
-  gdouble spam_score;
   MtArena arena;
-  MtText host, instance, queue_id, message_id, sender, subject, auth_user;
-  MtText client_name, client_ip_text;
-  MtText auth_method, service, parent_queue_id, spam_action, virus, spf, dkim, dmarc;
+  MtText host, instance, queue_id, message_id, sender, subject, auth_user, auth_method;
+  MtText client_name, client_ip, service, parent_queue_id;
   gint32 day, stored_day, port;
   guint32 flags; /* MT_MESSAGE_* */
-  MtParentKind parent_kind;
-  gboolean has_client_ip, in_message_ids, dirty;
+  guint8 parent_kind; /* MtParentKind */
+  guint8 in_message_ids : 1;
+  guint8 dirty : 1;
 };
 
 /* One login that may still be open, or one that has ended in this batch. */
@@ -317,7 +324,7 @@ void mt_message_touch_deliveries(MtTrail *trail, MtMessage *message);
 /* mt_messages_trim: lets the oldest clean records leave memory. */
 void mt_messages_trim(MtTrail *trail);
 
-void mt_message_adopt(MtMessage *parent, MtMessage *child);
+void mt_message_adopt(MtTrail *trail, MtMessage *parent, MtMessage *child);
 
 /* mt_message_with_id: the record of this number, from the disk if need be; NULL: it is gone. */
 MtMessage *mt_message_with_id(MtTrail *trail, MtSpan host, MtSpan queue_id, gint64 id);
@@ -347,10 +354,29 @@ mt_message_root(MtMessage *message)
 MtDelivery *mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient,
                                 MtSpan orig_recipient, gboolean create);
 
+/* mt_message_no_more: what a message has that was given nothing of it. */
+extern const MtMessageMore mt_message_no_more;
+
+static inline const MtMessageMore *
+mt_message_more(const MtMessage *message)
+{
+  return message->more ? message->more : &mt_message_no_more;
+}
+
+/* mt_message_need_more: to be written to. */
+MtMessageMore *mt_message_need_more(MtTrail *trail, MtMessage *message);
+
 static inline MtSpan
 mt_message_text(const MtMessage *message, MtText text)
 {
   return mt_arena_get(&message->arena, text);
+}
+
+/* mt_message_client_ip: FALSE: it has none. */
+static inline gboolean
+mt_message_client_ip(const MtMessage *message, MtIp *ip)
+{
+  return message->client_ip && mt_ip_parse(mt_message_text(message, message->client_ip), ip);
 }
 
 static inline guint64
