@@ -45,7 +45,7 @@ failure_text(const MtFailure *failure, MtText field)
 /* ---- memory ---------------------------------------------------------------------- */
 
 /* What most logins, and most failed ones, hold. */
-#define FIRST_TEXT_BYTES 120
+#define FIRST_TEXT_BYTES 88
 
 static MtAccess *
 alloc_access(MtTrail *trail)
@@ -71,7 +71,7 @@ drop_access(MtTrail *trail, MtAccess *access)
   mt_table_remove(&trail->by_access, &access->by_key);
   MT_LRU_REMOVE(&trail->accesses, access);
   trail->access_bytes -= access->bytes;
-  mt_arena_clear(&access->arena);
+  mt_arena_leave(&access->arena, &trail->pool);
   mt_pool_give(&trail->pool, access, sizeof *access);
 }
 
@@ -83,7 +83,7 @@ drop_failure(MtTrail *trail, MtFailure *failure)
   mt_table_remove(&trail->by_attempt, &failure->by_attempt);
   MT_LRU_REMOVE(&trail->failures, failure);
   trail->access_bytes -= failure->bytes;
-  mt_arena_clear(&failure->arena);
+  mt_arena_leave(&failure->arena, &trail->pool);
   mt_pool_give(&trail->pool, failure, sizeof *failure);
 }
 
@@ -113,9 +113,9 @@ mt_access_init(MtTrail *trail)
 }
 
 static void
-weigh(MtTrail *trail, gsize *bytes, const MtArena *arena)
+weigh(MtTrail *trail, guint32 *bytes, const MtArena *arena)
 {
-  trail->access_bytes += arena->size - *bytes;
+  trail->access_bytes += (gsize) arena->size - *bytes;
   *bytes = arena->size;
 }
 
@@ -165,9 +165,9 @@ mt_access_committed(MtTrail *trail)
 static void
 touch_access(MtTrail *trail, MtAccess *access)
 {
-  MT_LRU_TOUCH(&trail->accesses, access);
   if (access->dirty)
     return;
+  MT_LRU_TOUCH(&trail->accesses, access);
   access->dirty = TRUE;
   g_ptr_array_add(trail->dirty_accesses, access);
 }
@@ -530,25 +530,31 @@ mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEvent *event
   return TRUE;
 }
 
-/* Postfix counts the commands of a session: "ehlo=1 auth=1 mail=0/1 quit=1".  TRUE: one of
- * these, which stands behind others, was successful. */
+/* "auth=1" of the commands of a session: it was successful. */
 static gboolean
-has_done(MtSpan counts, MtSpan command)
+has_done(const MtCursor *at, MtSpan command)
 {
-  const gchar *at = mt_span_find(counts, command);
+  MtCursor cur = *at;
 
-  return at && at + command.len < counts.at + counts.len && at[command.len] >= '1'
-         && at[command.len] <= '9';
+  return mt_scan_span(&cur, command) && mt_cursor_peek(&cur) >= '1' && mt_cursor_peek(&cur) <= '9';
 }
 
-/* A session that logged in and handed in mail has an accept line: it is still to come. */
+/* Postfix counts the commands of a session: "ehlo=1 auth=1 mail=0/1 quit=1".  One that logged
+ * in and handed in mail has an accept line: it is still to come. */
 static gboolean
 has_login_to_come(const MtEvent *event)
 {
-  MtSpan counts = mt_event_text(event, MT_F_REASON);
+  MtCursor cur = mt_cursor(mt_event_text(event, MT_F_REASON));
+  gboolean auth = FALSE, mail = FALSE, rcpt = FALSE;
+  MtSpan before;
 
-  return has_done(counts, MT_SPAN(" auth=")) && has_done(counts, MT_SPAN(" mail="))
-         && has_done(counts, MT_SPAN(" rcpt="));
+  while (mt_scan_until(&cur, ' ', &before)) /* none of the three stands first */
+    {
+      auth |= has_done(&cur, MT_SPAN("auth="));
+      mail |= has_done(&cur, MT_SPAN("mail="));
+      rcpt |= has_done(&cur, MT_SPAN("rcpt="));
+    }
+  return auth && mail && rcpt;
 }
 
 void
@@ -948,7 +954,7 @@ flush_access(MtBatch *batch, const MtAccess *access)
 }
 
 MtSpan
-mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES])
+mt_trail_shown_account(MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES])
 {
   if (!account.len || trail->settings->store_unknown_accounts
       || mt_trail_is_known_account(trail, account))

@@ -40,17 +40,18 @@ mt_arena_init(MtArena *arena, MtPool *pool, guint32 bytes)
   arena->used = sizeof(Head);
 }
 
-MtPool *
-mt_arena_pool(const MtArena *arena)
-{
-  return pool_of(arena);
-}
-
 void
 mt_arena_clear(MtArena *arena)
 {
   if (arena->bytes)
     give_block(pool_of(arena), arena->bytes, arena->size);
+  memset(arena, 0, sizeof *arena);
+}
+
+void
+mt_arena_leave(MtArena *arena, MtPool *pool)
+{
+  mt_pool_give(pool, arena->bytes, arena->size);
   memset(arena, 0, sizeof *arena);
 }
 

@@ -34,8 +34,9 @@ void mt_arena_init(MtArena *arena, MtPool *pool, guint32 bytes);
 
 void mt_arena_clear(MtArena *arena);
 
-/* mt_arena_pool: whose its block is (transfer none); NULL: the allocator's. */
-MtPool *mt_arena_pool(const MtArena *arena);
+/* mt_arena_leave: as mt_arena_clear(), of one that is known to be @pool's: its block, which
+ * may lie where the processor has long not been, is not looked at. */
+void mt_arena_leave(MtArena *arena, MtPool *pool);
 
 /* mt_arena_put: copies @text in, which may stand in the arena itself.  A span without
  * bytes (at == NULL) gives 0. */

@@ -274,6 +274,30 @@ deliveries_follow(const MtMessage *message)
   return message->stored_day != MT_NO_DAY && message->stored_day != message->day;
 }
 
+/* Messages of a batch lie anywhere: what is needed of the next ones is on its way meanwhile. */
+#define AHEAD 4
+
+static void
+fetch(const GPtrArray *dirty, guint i)
+{
+  const gchar *whole;
+  const MtMessage *next;
+
+  if (i + 2 * AHEAD < dirty->len)
+    {
+      whole = g_ptr_array_index(dirty, i + 2 * AHEAD);
+      for (gsize at = 0; at < sizeof(MtMessage); at += 64)
+        __builtin_prefetch(whole + at);
+    }
+  if (i + AHEAD >= dirty->len)
+    return;
+  next = g_ptr_array_index(dirty, i + AHEAD);
+  for (gsize at = 0; at < MIN(next->arena.used, 256); at += 64)
+    __builtin_prefetch(next->arena.bytes + at);
+  for (gsize at = 0; next->n_deliveries && at < sizeof(MtDelivery); at += 64)
+    __builtin_prefetch((const gchar *) next->deliveries + at);
+}
+
 void
 mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user)
 {
@@ -283,6 +307,7 @@ mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user
       gboolean all = deliveries_follow(message);
       MtTexts texts;
 
+      fetch(trail->dirty, i);
       keep_placeholder(trail, message, mt_judge_state(message));
       texts = mt_texts(batch, &message->arena);
       flush_message(trail, &texts, message, locate, user);
@@ -323,6 +348,7 @@ mt_flush_committed(MtTrail *trail)
     {
       MtMessage *message = g_ptr_array_index(trail->dirty, i);
 
+      fetch(trail->dirty, i);
       message->dirty = FALSE;
       message->stored_day = message->day;
       settle_deliveries(trail, message);

@@ -240,12 +240,12 @@ kind_of(const MtMessage *parent, const MtDelivery *delivery)
 /* The message that the reply names: on this host where the relay is ours, on any
  * where the Message-ID agrees. */
 static MtMessage *
-find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id,
+find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id, guint64 hash,
                      MtTime delivered_at, gboolean own)
 {
   MtMessage *best = NULL;
 
-  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
+  MT_TABLE_EACH (link, &trail->by_queue_id, hash)
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
       gboolean here = mt_span_equal(text(message, message->host), text(parent, parent->host));
@@ -263,12 +263,13 @@ static MtMessage *
 find_child(MtTrail *trail, const MtMessage *parent, MtSpan queue_id, MtTime delivered_at,
            gboolean own)
 {
-  MtMessage *child = find_child_in_memory(trail, parent, queue_id, delivered_at, own);
+  guint64 hash = mt_trail_hash(trail, queue_id);
+  MtMessage *child = find_child_in_memory(trail, parent, queue_id, hash, delivered_at, own);
 
-  if (child || !mt_message_may_be_on_disk(trail, queue_id, delivered_at))
+  if (child || !mt_message_may_be_on_disk(trail, hash, delivered_at))
     return child;
   mt_message_look_up(trail, MT_NO_SPAN, queue_id);
-  return find_child_in_memory(trail, parent, queue_id, delivered_at, own);
+  return find_child_in_memory(trail, parent, queue_id, hash, delivered_at, own);
 }
 
 void

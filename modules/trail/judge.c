@@ -171,13 +171,32 @@ lower_domain(MtSpan address, gchar buffer[MAX_DOMAIN_BYTES + 1])
   return buffer;
 }
 
-gboolean
-mt_trail_is_local_domain(const MtTrail *trail, MtSpan address)
+static gboolean
+look_domain_up(const MtTrail *trail, MtSpan address)
 {
   gchar buffer[MAX_DOMAIN_BYTES + 1];
   const gchar *domain = lower_domain(address, buffer);
 
   return domain && g_hash_table_contains(trail->local_domains, domain);
+}
+
+gboolean
+mt_trail_is_local_domain(MtTrail *trail, MtSpan address)
+{
+  MtSpan name = mt_span_domain(address);
+  MtDomain *slot;
+
+  if (!name.len || name.len > MT_DOMAIN_MAX_BYTES)
+    return look_domain_up(trail, address);
+  slot = &trail->domains[(name.len + 7 * (guchar) name.at[0] + 31 * (guchar) name.at[name.len / 2])
+                         % MT_DOMAIN_SLOTS];
+  if (slot->len != name.len || memcmp(slot->name, name.at, name.len) != 0)
+    {
+      slot->is_local = look_domain_up(trail, address);
+      slot->len = name.len;
+      memcpy(slot->name, name.at, name.len);
+    }
+  return slot->is_local;
 }
 
 /* No mail server has more; a log that says so makes them up. */
@@ -189,15 +208,16 @@ mt_trail_learn_address(MtTrail *trail, MtSpan address)
   gchar buffer[MAX_DOMAIN_BYTES + 1], *learned;
   const gchar *domain;
 
-  if (!trail->settings->learn_domains
+  if (!trail->settings->learn_domains || mt_trail_is_local_domain(trail, address)
       || g_hash_table_size(trail->local_domains) >= MAX_LOCAL_DOMAINS)
     return;
   domain = lower_domain(address, buffer);
-  if (!domain || g_hash_table_contains(trail->local_domains, domain))
+  if (!domain)
     return;
   learned = g_strdup(domain);
   g_hash_table_add(trail->local_domains, learned);
   g_ptr_array_add(trail->learned, learned);
+  memset(trail->domains, 0, sizeof trail->domains);
 }
 
 static gpointer
@@ -224,7 +244,7 @@ mt_trail_knows_account(const MtTrail *trail, MtSpan account)
 }
 
 gboolean
-mt_trail_is_known_account(const MtTrail *trail, MtSpan account)
+mt_trail_is_known_account(MtTrail *trail, MtSpan account)
 {
   return mt_trail_is_local_domain(trail, account) || mt_trail_knows_account(trail, account);
 }
@@ -237,7 +257,7 @@ mt_judge_stayed_here(MtSpan transport, gboolean has_relay)
 
 /* A mailbox of ours: its domain is, or a delivery agent of ours has written to it. */
 static gboolean
-recipient_is_local(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
+recipient_is_local(MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
 {
   MtSpan transport = mt_message_text(message, delivery->transport);
   gboolean has_relay = delivery->relay_name || delivery->relay_ip;
@@ -248,7 +268,7 @@ recipient_is_local(const MtTrail *trail, const MtMessage *message, const MtDeliv
 }
 
 MtDirection
-mt_judge_direction(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
+mt_judge_direction(MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
 {
   const MtMessage *root = mt_message_root((MtMessage *) message);
   gboolean local = recipient_is_local(trail, message, delivery);

@@ -163,14 +163,15 @@ is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event
 /* Returns: how many messages with this Message-ID there were; the joined delivery's
  * message in @message. */
 static guint
-find_delivery(MtTrail *trail, const MtEvent *event, MtMessage **message, MtDelivery **delivery)
+find_delivery(MtTrail *trail, const MtEvent *event, guint64 hash, MtMessage **message,
+              MtDelivery **delivery)
 {
   MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
   guint seen = 0;
 
   if (!message_id.len)
     return 0;
-  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
+  MT_TABLE_EACH (link, &trail->by_message_id, hash)
     {
       MtMessage *candidate = MT_OF_LINK(MtMessage, by_message_id, link);
 
@@ -203,15 +204,16 @@ mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
   MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
   MtMessage *message = NULL;
   MtDelivery *delivery;
-  guint seen = find_delivery(trail, event, &message, &delivery);
+  guint64 hash = message_id.len ? mt_trail_hash(trail, message_id) : 0;
+  guint seen = find_delivery(trail, event, hash, &message, &delivery);
 
   /* The hop that is seen in memory may not be the last: that may be on disk. */
   if (!message && message_id.len
-      && (!seen || mt_message_may_be_on_disk(trail, message_id, line->time)))
+      && (!seen || mt_message_may_be_on_disk(trail, hash, line->time)))
     {
       trail->backing->messages_by_message_id(trail->backing->self, message_id, line->time,
                                              MT_HOUR_US, loaded, trail);
-      find_delivery(trail, event, &message, &delivery);
+      find_delivery(trail, event, hash, &message, &delivery);
     }
   if (message)
     apply(trail, message, delivery, event);
@@ -219,9 +221,7 @@ mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
     mt_pending_add(trail, MT_PENDING_STORED, session_key(trail, session), line, event);
   else if (message_id.len)
     mt_pending_add(trail, MT_PENDING_STORED,
-                   recipient_key(trail, mt_trail_hash(trail, message_id),
-                                 mt_event_text(event, MT_F_ACCOUNT)),
-                   line, event);
+                   recipient_key(trail, hash, mt_event_text(event, MT_F_ACCOUNT)), line, event);
 }
 
 static void

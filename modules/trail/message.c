@@ -102,7 +102,7 @@ free_more(MtTrail *trail, MtMessageMore *more)
 static void
 free_message(MtTrail *trail, MtMessage *message)
 {
-  mt_arena_clear(&message->arena);
+  mt_arena_leave(&message->arena, &trail->pool);
   resize_deliveries(trail, message, 0);
   if (message->more)
     free_more(trail, message->more);
@@ -213,9 +213,9 @@ mt_messages_trim(MtTrail *trail)
 void
 mt_message_touch(MtTrail *trail, MtMessage *message)
 {
-  MT_LRU_TOUCH(&trail->messages, message);
-  if (message->dirty)
+  if (message->dirty) /* so it is among the newest: none of a batch leaves before its end */
     return;
+  MT_LRU_TOUCH(&trail->messages, message);
   message->dirty = TRUE;
   g_ptr_array_add(trail->dirty, message);
 }
@@ -755,7 +755,7 @@ pack(MtTrail *trail, MtMessage *message)
       else
         mt_arena_pack(&message->arena, &packed, &delivery->counted.account, 1);
     }
-  mt_arena_clear(&message->arena);
+  mt_arena_leave(&message->arena, &trail->pool);
   message->arena = packed;
   message->packed = packed.used;
 }
@@ -844,13 +844,14 @@ find_in_memory(const MtTrail *trail, guint64 hash, MtSpan host, MtSpan instance,
   MT_TABLE_EACH (link, &trail->by_queue_id, hash)
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
-      gboolean same = mt_span_equal(mt_message_text(message, message->instance), instance);
+      gboolean same;
       gint64 here;
 
       if (!mt_span_equal(mt_message_text(message, message->queue_id), queue_id)
           || !mt_span_equal(mt_message_text(message, message->host), host)
           || (here = distance(message, event, at)) < 0)
         continue;
+      same = mt_span_equal(mt_message_text(message, message->instance), instance);
       if (!best || (same && !best_same) || (same == best_same && here < best_distance))
         best = message, best_distance = here, best_same = same;
     }
@@ -879,9 +880,9 @@ may_be_on_disk(const MtTrail *trail, guint64 hash, const MtEvent *event, MtTime 
 }
 
 gboolean
-mt_message_may_be_on_disk(const MtTrail *trail, MtSpan id, MtTime at)
+mt_message_may_be_on_disk(const MtTrail *trail, guint64 hash, MtTime at)
 {
-  return may_be_gone(trail, mt_trail_hash(trail, id))
+  return may_be_gone(trail, hash)
          || (trail->start.horizon != MT_NO_TIME && at < trail->start.horizon + HORIZON_US);
 }
 

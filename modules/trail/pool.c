@@ -4,6 +4,8 @@
 
 #define BLOCK_BYTES (64 * 1024)
 
+#define FIRST_FREE 64
+
 #if defined __SANITIZE_ADDRESS__
 #define HAS_OWN_PIECES 0
 #elif defined __has_feature
@@ -29,6 +31,8 @@ mt_pool_clear(MtPool *pool)
       next = block->next;
       g_free(block);
     }
+  for (gsize step = 0; step < G_N_ELEMENTS(pool->free); step++)
+    g_free(pool->free[step].pieces);
   memset(pool, 0, sizeof *pool);
 }
 
@@ -56,28 +60,30 @@ cut(MtPool *pool, gsize bytes)
 gpointer
 mt_pool_take(MtPool *pool, gsize bytes)
 {
-  gpointer *free;
+  MtPoolFree *free;
 
   if (!HAS_OWN_PIECES || bytes > MT_POOL_MAX_BYTES)
     return g_malloc(bytes);
   bytes = mt_pool_room(bytes);
-  free = pool->free[bytes / MT_POOL_STEP];
-  if (!free)
-    return cut(pool, bytes);
-  pool->free[bytes / MT_POOL_STEP] = *free;
-  return free;
+  free = &pool->free[bytes / MT_POOL_STEP];
+  return free->count ? free->pieces[--free->count] : cut(pool, bytes);
 }
 
 void
 mt_pool_give(MtPool *pool, gpointer piece, gsize bytes)
 {
-  gsize step = mt_pool_room(bytes) / MT_POOL_STEP;
+  MtPoolFree *free;
 
   if (!HAS_OWN_PIECES || bytes > MT_POOL_MAX_BYTES)
     {
       g_free(piece);
       return;
     }
-  *(gpointer *) piece = pool->free[step];
-  pool->free[step] = piece;
+  free = &pool->free[mt_pool_room(bytes) / MT_POOL_STEP];
+  if (free->count == free->size)
+    {
+      free->size = MAX(2 * free->size, FIRST_FREE);
+      free->pieces = g_renew(gpointer, free->pieces, free->size);
+    }
+  free->pieces[free->count++] = piece;
 }

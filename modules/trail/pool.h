@@ -18,9 +18,17 @@
 
 typedef struct MtPoolBlock MtPoolBlock;
 
+/* Free pieces of one size.  They are no list through the pieces themselves: one that has not
+ * been used for long is not in the processor's cache, and is written to anyway. */
 typedef struct
 {
-  gpointer free[MT_POOL_MAX_BYTES / MT_POOL_STEP + 1]; /* by size: a list through the pieces */
+  gpointer *pieces;
+  gsize count, size;
+} MtPoolFree;
+
+typedef struct
+{
+  MtPoolFree free[MT_POOL_MAX_BYTES / MT_POOL_STEP + 1];
   gchar *at; /* what is left of the newest block */
   gsize left;
   MtPoolBlock *blocks;

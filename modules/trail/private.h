@@ -66,7 +66,7 @@ struct MtMessage
 {
   MtLink by_queue_id;
   MtLink by_message_id;
-  MtMessage *newer, *older; /* by when it was touched */
+  MtMessage *newer, *older; /* by when it was touched first in a batch */
   MtMessage *parent;        /* where that is in memory */
   MtMessageMore *more;      /* NULL: as mt_message_no_more */
   MtDelivery *deliveries;
@@ -92,19 +92,21 @@ typedef struct MtAccess MtAccess;
 struct MtAccess
 {
   MtLink by_key;
-  MtAccess *newer, *older;
+  MtAccess *newer, *older; /* by when it was touched first in a batch */
   gint64 id;
   MtTime at, last_at, ended_at;
-  gint64 in_bytes, out_bytes, deleted, expunged, trashed, tls;
+  gint64 in_bytes, out_bytes, deleted, expunged, trashed, asn;
   MtIp ip, local_ip;
   MtArena arena;
   MtText account, method, session, host, client, city, country_name;
-  gint64 asn;
-  MtCountry country;
-  MtWord service;
   gint32 day, stored_day;
-  gboolean has_ip, has_local_ip, dirty;
-  gsize bytes; /* as counted in the trail's */
+  guint32 bytes; /* as counted in the trail's */
+  MtCountry country;
+  guint8 service; /* MtWord */
+  gint8 tls;      /* 0, 1, MT_NO_NUMBER */
+  guint8 has_ip : 1;
+  guint8 has_local_ip : 1;
+  guint8 dirty : 1;
 };
 
 typedef struct MtFailure MtFailure;
@@ -126,7 +128,7 @@ struct MtFailure
   gint32 tag;  /* where the account came back masked, see rows.h */
   gint32 day, stored_day;
   gboolean has_ip, in_sessions, dirty;
-  gsize bytes; /* as counted in the trail's */
+  guint32 bytes; /* as counted in the trail's */
 };
 
 typedef struct MtPending MtPending;
@@ -215,6 +217,26 @@ typedef struct
   gchar name[MT_NAME_MAX_BYTES];
 } MtHashedName;
 
+/* Whose mail it is: domains that were asked for lately, as they were written. */
+#define MT_DOMAIN_SLOTS 256
+#define MT_DOMAIN_MAX_BYTES 62
+
+typedef struct
+{
+  guint8 len; /* 0: none */
+  guint8 is_local;
+  gchar name[MT_DOMAIN_MAX_BYTES];
+} MtDomain;
+
+/* A connection's lines name its client again and again. */
+#define MT_IP_SLOTS 256
+
+typedef struct
+{
+  MtIp ip;
+  guint64 hash;
+} MtHashedIp;
+
 /* Replies come again and again: what was judged lately, by a hash of DSN and text. */
 #define MT_JUDGED_SLOTS 256
 
@@ -251,6 +273,7 @@ struct MtTrail
   MtBatch *made;             /* what goes to the store next */
   MtBatch *spare;            /* nullable: empty, for the one behind it */
   GHashTable *local_domains; /* lower-case text */
+  MtDomain domains[MT_DOMAIN_SLOTS];
   GPtrArray *learned;        /* of this batch, in local_domains */
   GArray *facts;             /* MtFact that the last push told of messages */
   guint told_facts;          /* of them */
@@ -259,8 +282,7 @@ struct MtTrail
   gsize gone_count;
   MtJudged judged[MT_JUDGED_SLOTS];
   MtHashedName names[MT_NAME_SLOTS];
-  MtIp hashed_ip; /* the last one */
-  guint64 hash_of_ip;
+  MtHashedIp ips[MT_IP_SLOTS];
 };
 
 /* ---- bounds ---------------------------------------------------------------- */
@@ -302,9 +324,9 @@ MtMessage *mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeli
 /* mt_message_look_up: makes sure that what the disk has of this queue ID is in memory. */
 void mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id);
 
-/* mt_message_may_be_on_disk: is it worth a look for this queue ID or Message-ID, for a line
- * of @at? */
-gboolean mt_message_may_be_on_disk(const MtTrail *trail, MtSpan id, MtTime at);
+/* mt_message_may_be_on_disk: is it worth a look for the queue ID or Message-ID of this hash,
+ * for a line of @at? */
+gboolean mt_message_may_be_on_disk(const MtTrail *trail, guint64 hash, MtTime at);
 
 /* mt_message_settle: its rows are on disk: many deliveries and old texts leave memory. */
 void mt_message_settle(MtTrail *trail, MtMessage *message);
@@ -388,16 +410,17 @@ mt_trail_hash(const MtTrail *trail, MtSpan text)
 /* mt_trail_hash_name: as mt_trail_hash(), for hosts and programs. */
 guint64 mt_trail_hash_name(MtTrail *trail, MtSpan name);
 
-/* mt_trail_hash_ip: a line's client is asked for again and again. */
 static inline guint64
 mt_trail_hash_ip(MtTrail *trail, const MtIp *ip)
 {
-  if (!mt_ip_equal(&trail->hashed_ip, ip))
+  MtHashedIp *slot = &trail->ips[(ip->b[15] + 5 * ip->b[14] + 17 * ip->b[7]) % MT_IP_SLOTS];
+
+  if (!mt_ip_equal(&slot->ip, ip))
     {
-      trail->hashed_ip = *ip;
-      trail->hash_of_ip = mt_hash(&trail->key, ip->b, sizeof ip->b);
+      slot->ip = *ip;
+      slot->hash = mt_hash(&trail->key, ip->b, sizeof ip->b);
     }
-  return trail->hash_of_ip;
+  return slot->hash;
 }
 
 /* A record's texts on their way to the store: where its block is small, all at once. */
@@ -552,7 +575,7 @@ void mt_sums_clear(MtTrail *trail);
 /* ---- judge.c: what a delivery's state means --------------------------------- */
 
 MtOutcome mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery);
-MtDirection mt_judge_direction(const MtTrail *trail, const MtMessage *message,
+MtDirection mt_judge_direction(MtTrail *trail, const MtMessage *message,
                                const MtDelivery *delivery);
 /* mt_judge_stayed_here: what was sent to no relay is in a mailbox here, whatever the transport
  * is called (Exim's and Sendmail's have any name), but for qmail's and ICDSoft's "remote". */
@@ -570,11 +593,11 @@ MtReason mt_judge_reason(MtTrail *trail, MtSpan dsn, MtSpan reply);
 gboolean mt_trail_has_term(const gchar *const *terms, MtSpan text);
 
 gboolean mt_trail_is_ours(const MtTrail *trail, const MtIp *ip);
-gboolean mt_trail_is_local_domain(const MtTrail *trail, MtSpan address);
+gboolean mt_trail_is_local_domain(MtTrail *trail, MtSpan address);
 void mt_trail_learn_address(MtTrail *trail, MtSpan address);
 
 /* An account is known when it has logged in, or its domain lives here. */
-gboolean mt_trail_is_known_account(const MtTrail *trail, MtSpan account);
+gboolean mt_trail_is_known_account(MtTrail *trail, MtSpan account);
 
 /* ---- flush.c ------------------------------------------------------------------- */
 

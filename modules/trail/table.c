@@ -47,7 +47,7 @@ grow(MtTable *table)
 void
 mt_table_add(MtTable *table, MtLink *link, guint64 hash)
 {
-  if (table->count > table->mask)
+  if (2 * table->count > table->mask) /* who is not there is seen by an empty bucket, mostly */
     grow(table);
   link->hash = hash;
   link->at = &table->buckets[hash & table->mask];

@@ -8,7 +8,8 @@ mt_trail_new(const MtTrailSettings *settings, const MtTrailBacking *backing, con
   trail->settings = settings;
   trail->backing = backing;
   trail->key = *key;
-  trail->hash_of_ip = mt_hash(key, trail->hashed_ip.b, sizeof trail->hashed_ip.b);
+  for (guint i = 0; i < MT_IP_SLOTS; i++)
+    trail->ips[i].hash = mt_hash(key, trail->ips[i].ip.b, sizeof trail->ips[i].ip.b);
   return trail;
 }
 
@@ -37,6 +38,7 @@ init(MtTrail *trail)
   mt_sums_init(trail);
   trail->made = mt_batch_new();
   trail->local_domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  memset(trail->domains, 0, sizeof trail->domains);
   trail->known_accounts = g_hash_table_new(NULL, NULL);
   trail->learned = g_ptr_array_new();
   trail->facts = g_array_new(FALSE, FALSE, sizeof(MtFact));
@@ -86,6 +88,7 @@ void
 mt_trail_learn_domain(MtTrail *trail, MtSpan domain)
 {
   g_hash_table_add(trail->local_domains, g_ascii_strdown(domain.at, domain.len));
+  memset(trail->domains, 0, sizeof trail->domains);
 }
 
 gboolean
@@ -373,9 +376,14 @@ add_client(MtTrail *trail, const MtEvent *event, MtEvent *whole)
 static void
 keep_session(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  guint64 key = mt_trail_hash(trail, mt_event_text(event, MT_F_SESSION));
-  MtPending *pending = mt_pending_next(trail, MT_PENDING_CLIENT, key, NULL);
+  guint64 key;
+  MtPending *pending;
 
+  if (event->kind != MT_EVENT_CONNECT
+      && (event->kind != MT_EVENT_DISCONNECT || !mt_pending_waits(trail, MT_PENDING_CLIENT)))
+    return;
+  key = mt_trail_hash(trail, mt_event_text(event, MT_F_SESSION));
+  pending = mt_pending_next(trail, MT_PENDING_CLIENT, key, NULL);
   if (event->kind == MT_EVENT_CONNECT && !pending)
     mt_pending_add(trail, MT_PENDING_CLIENT, key, line, event);
   else if (event->kind == MT_EVENT_DISCONNECT && pending)
@@ -409,7 +417,7 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
     }
   if (is_access(event) && mt_trail_has_term(trail->settings->ignore_access, line->text))
     return;
-  if (wants_client(event))
+  if (mt_pending_waits(trail, MT_PENDING_CLIENT) && wants_client(event))
     {
       add_client(trail, event, &whole);
       event = &whole;

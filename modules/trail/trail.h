@@ -112,7 +112,7 @@ gboolean mt_trail_knows_account(const MtTrail *trail, MtSpan account);
 /* mt_trail_shown_account: the account of a failed login as it may be kept and shown.
  * What is no account here may be a password typed in the wrong field: its middle is
  * masked.  @masked: room for that.  Returns: @account, or a span of @masked. */
-MtSpan mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES]);
+MtSpan mt_trail_shown_account(MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES]);
 
 /* mt_trail_push: folds one event.  @fact: filled. */
 void mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
