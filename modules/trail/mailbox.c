@@ -240,7 +240,7 @@ apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 
           && !is_account_of(text(message, delivery->recipient), &event))
         continue;
       apply(trail, message, delivery, &event);
-      mt_pending_remove(trail, pending);
+      mt_pending_use_up(trail, pending);
     }
 }
 

@@ -1190,7 +1190,7 @@ end_transaction(MtTrail *trail, MtMessage *message)
       next = mt_pending_next(trail, MT_PENDING_TRANSACTION, message->transaction, pending);
       mt_pending_read(pending, &waiting, &begun);
       if (mt_event_number(&waiting, MT_F_UID, 0) == message->id)
-        mt_pending_remove(trail, pending);
+        mt_pending_use_up(trail, pending);
     }
   message->transaction = 0;
 }
@@ -1223,7 +1223,7 @@ leave(MtTrail *trail, MtPending *pending, guint32 flag)
       message->transaction = 0;
       mt_message_touch(trail, message);
     }
-  mt_pending_remove(trail, pending);
+  mt_pending_use_up(trail, pending);
 }
 
 void

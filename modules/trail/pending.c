@@ -308,6 +308,7 @@ touch(MtTrail *trail, MtPending *pending)
   if (pending->dirty)
     return;
   pending->dirty = TRUE;
+  pending->place = trail->dirty_pendings->len;
   g_ptr_array_add(trail->dirty_pendings, pending);
 }
 
@@ -368,6 +369,16 @@ mt_pending_remove(MtTrail *trail, MtPending *pending)
   touch(trail, pending);
 }
 
+void
+mt_pending_use_up(MtTrail *trail, MtPending *pending)
+{
+  mt_pending_remove(trail, pending);
+  if (pending->stored)
+    return;
+  g_ptr_array_index(trail->dirty_pendings, pending->place) = NULL;
+  free_pending(trail, pending);
+}
+
 static void
 found(gpointer sink, const MtPendingRow *row)
 {
@@ -408,16 +419,17 @@ mt_pending_flush(MtTrail *trail, MtBatch *batch)
   for (guint i = 0; i < trail->dirty_pendings->len; i++)
     {
       MtPending *pending = g_ptr_array_index(trail->dirty_pendings, i);
-      MtPendingRow row = { .id = pending->id,
-                           .kind = pending->kind,
-                           .key = pending->by_key.hash,
-                           .at = pending->at,
-                           .removed = pending->removed };
+      MtPendingRow *row;
 
-      if (pending->removed && !pending->stored)
+      if (!pending || (pending->removed && !pending->stored))
         continue; /* came and went within the batch */
-      row.data = mt_batch_text(batch, text_data(pending, data, value));
-      g_array_append_val(batch->pendings, row);
+      row = MT_BATCH_ADD(batch->pendings, MtPendingRow);
+      row->id = pending->id;
+      row->kind = pending->kind;
+      row->key = pending->by_key.hash;
+      row->at = pending->at;
+      row->removed = pending->removed;
+      row->data = mt_batch_text(batch, text_data(pending, data, value));
     }
   g_string_free(data, TRUE);
   g_string_free(value, TRUE);
@@ -430,6 +442,8 @@ mt_pending_committed(MtTrail *trail)
     {
       MtPending *pending = g_ptr_array_index(trail->dirty_pendings, i);
 
+      if (!pending)
+        continue;
       pending->dirty = FALSE;
       pending->stored = TRUE;
       if (pending->removed)
@@ -445,7 +459,7 @@ mt_pending_clear(MtTrail *trail)
     {
       MtPending *pending = g_ptr_array_index(trail->dirty_pendings, i);
 
-      if (pending->removed)
+      if (pending && pending->removed)
         free_pending(trail, pending);
     }
   g_ptr_array_free(trail->dirty_pendings, TRUE);

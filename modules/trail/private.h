@@ -144,6 +144,7 @@ struct MtPending
   guint packed : 1; /* as pending.c has it in memory, else as it is on disk */
   guint stored : 1, dirty : 1, removed : 1;
   guint by_id : 1; /* counted in waiting_by_id */
+  guint32 place;   /* in dirty_pendings, while dirty */
 };
 
 /* Room for the numbers of MtPendingKind. */
@@ -267,7 +268,7 @@ struct MtTrail
   GPtrArray *dirty;          /* MtMessage */
   GPtrArray *dirty_accesses; /* MtAccess */
   GPtrArray *dirty_failures; /* MtFailure */
-  GPtrArray *dirty_pendings; /* MtPending */
+  GPtrArray *dirty_pendings; /* MtPending; NULL: it is used up */
   MtSum *sums;               /* an open table of sums_mask + 1 slots */
   guint sums_mask, sums_count;
   MtBatch *made;             /* what goes to the store next */
@@ -548,6 +549,10 @@ MtPending *mt_pending_next(MtTrail *trail, MtPendingKind kind, guint64 key, MtPe
 void mt_pending_read(const MtPending *pending, MtEvent *event, MtLine *line);
 
 void mt_pending_remove(MtTrail *trail, MtPending *pending);
+
+/* mt_pending_use_up: as mt_pending_remove(), where nobody needs its texts any more: what was
+ * never on disk is gone at once. */
+void mt_pending_use_up(MtTrail *trail, MtPending *pending);
 
 void mt_pending_init(MtTrail *trail);
 void mt_pending_load(MtTrail *trail);

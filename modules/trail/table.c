@@ -8,6 +8,7 @@ void
 mt_table_init(MtTable *table)
 {
   table->buckets = g_new0(MtLink *, FIRST_BUCKETS);
+  table->recent = g_new0(MtLink *, MT_TABLE_RECENT);
   table->mask = FIRST_BUCKETS - 1;
   table->count = 0;
 }
@@ -16,6 +17,7 @@ void
 mt_table_clear(MtTable *table)
 {
   g_free(table->buckets);
+  g_free(table->recent);
   memset(table, 0, sizeof *table);
 }
 
@@ -55,12 +57,17 @@ mt_table_add(MtTable *table, MtLink *link, guint64 hash)
   if (link->next)
     link->next->at = &link->next;
   *link->at = link;
+  *mt_table_recent(table, hash) = link;
   table->count++;
 }
 
 void
 mt_table_remove(MtTable *table, MtLink *link)
 {
+  MtLink **recent = mt_table_recent(table, link->hash);
+
+  if (*recent == link)
+    *recent = NULL;
   *link->at = link->next;
   if (link->next)
     link->next->at = link->at;
