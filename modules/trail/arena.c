@@ -8,6 +8,9 @@ typedef struct
 
 #define FIRST_BYTES 192
 
+/* What is left free, at least, when a block has become too small. */
+#define SPARE_BYTES 144
+
 static MtPool *
 pool_of(const MtArena *arena)
 {
@@ -58,14 +61,10 @@ mt_arena_leave(MtArena *arena, MtPool *pool)
 static void
 grow(MtArena *arena, guint32 needed)
 {
-  guint32 size = arena->size;
+  guint32 size = mt_pool_room(needed + MAX(needed / 4, SPARE_BYTES));
   MtPool *pool = pool_of(arena);
-  gchar *bytes;
+  gchar *bytes = take_block(pool, size);
 
-  while (size < needed)
-    size += size / 2;
-  size = mt_pool_room(size);
-  bytes = take_block(pool, size);
   memcpy(bytes, arena->bytes, arena->used);
   give_block(pool, arena->bytes, arena->size);
   arena->bytes = bytes;

@@ -129,8 +129,8 @@ mt_messages_clear(MtTrail *trail)
   trail->any_gone = FALSE;
 }
 
-/* What most messages hold, so that their texts stay where they are put first. */
-#define FIRST_TEXT_BYTES 240
+/* What most messages hold until they are delivered. */
+#define FIRST_TEXT_BYTES 152
 
 static MtMessage *
 new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint64 hash, MtTime at)

@@ -62,29 +62,31 @@ typedef struct
   MtTime hold_at;
 } MtMessageMore;
 
+/* What nearly every line looks at stands in front, within two lines of the processor's cache. */
 struct MtMessage
 {
   MtLink by_queue_id;
-  MtLink by_message_id;
-  MtMessage *newer, *older; /* by when it was touched first in a batch */
-  MtMessage *parent;        /* where that is in memory */
-  MtMessageMore *more;      /* NULL: as mt_message_no_more */
-  MtDelivery *deliveries;
-  guint n_deliveries, size_deliveries;
-  guint32 packed; /* bytes of text when it was packed last */
-  guint32 bytes;  /* as counted in the trail's */
-  gint64 id, parent_id, root_id;
-  guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
-  MtTime first_at, last_at, dequeued_at, root_at;
-  gint64 size, nrcpt;
+  MtTime first_at, dequeued_at, last_at;
   MtArena arena;
-  MtText host, instance, queue_id, message_id, sender, subject, auth_user, auth_method;
-  MtText client_name, client_ip, service, parent_queue_id;
-  gint32 day, stored_day, port;
-  guint32 flags; /* MT_MESSAGE_* */
+  guint32 flags;      /* MT_MESSAGE_* */
   guint8 parent_kind; /* MtParentKind */
   guint8 in_message_ids : 1;
   guint8 dirty : 1;
+  MtText host, instance, queue_id, message_id, sender, subject, auth_user, auth_method;
+  MtText client_name, client_ip, service, parent_queue_id;
+  MtDelivery *deliveries;
+  guint n_deliveries, size_deliveries;
+  MtMessageMore *more;  /* NULL: as mt_message_no_more */
+  guint64 transaction;  /* what waits for its session's end is kept under; 0: nothing does */
+  gint64 size, nrcpt;
+  MtLink by_message_id;
+  MtMessage *newer, *older; /* by when it was touched first in a batch */
+  MtMessage *parent;        /* where that is in memory */
+  gint64 id, parent_id, root_id;
+  MtTime root_at;
+  gint32 day, stored_day, port;
+  guint32 packed; /* bytes of text when it was packed last */
+  guint32 bytes;  /* as counted in the trail's */
 };
 
 /* One login that may still be open, or one that has ended in this batch. */
@@ -92,21 +94,21 @@ typedef struct MtAccess MtAccess;
 struct MtAccess
 {
   MtLink by_key;
-  MtAccess *newer, *older; /* by when it was touched first in a batch */
-  gint64 id;
   MtTime at, last_at, ended_at;
-  gint64 in_bytes, out_bytes, deleted, expunged, trashed, asn;
-  MtIp ip, local_ip;
-  MtArena arena;
-  MtText account, method, session, host, client, city, country_name;
-  gint32 day, stored_day;
-  guint32 bytes; /* as counted in the trail's */
-  MtCountry country;
   guint8 service; /* MtWord */
   gint8 tls;      /* 0, 1, MT_NO_NUMBER */
   guint8 has_ip : 1;
   guint8 has_local_ip : 1;
   guint8 dirty : 1;
+  MtText account, method, session, host, client, city, country_name;
+  MtArena arena;
+  MtAccess *newer, *older; /* by when it was touched first in a batch */
+  gint64 id;
+  gint64 in_bytes, out_bytes, deleted, expunged, trashed, asn;
+  MtIp ip, local_ip;
+  gint32 day, stored_day;
+  guint32 bytes; /* as counted in the trail's */
+  MtCountry country;
 };
 
 typedef struct MtFailure MtFailure;
