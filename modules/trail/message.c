@@ -3,8 +3,10 @@
 
 /* Bits of a Bloom filter over IDs that left memory: one false look-up in a hundred with
  * 400,000 of them.  Then the next filter begins, and the one before the last is dropped:
- * lines that may be a message's first come no later than that many messages. */
+ * lines that may be a message's first come no later than that many messages.  An ID has four
+ * bits, all in one line of the processor's cache. */
 #define GONE_BITS (1u << 22)
+#define GONE_LINE_BITS 512
 #define GONE_MAX 400000
 
 /* A record on disk is looked for where a line is at most this much later than the
@@ -34,21 +36,40 @@ turn_gone(MtTrail *trail)
   trail->gone_count = 0;
 }
 
+/* The line is chosen by the hash's low bits, the bits in it by four times nine higher ones. */
+static guint
+gone_place(guint64 hash, gint i)
+{
+  return hash >> (20 + 9 * i) & (GONE_LINE_BITS - 1);
+}
+
+static guint
+gone_word(guint64 hash, gint i)
+{
+  return (hash % (GONE_BITS / GONE_LINE_BITS) * GONE_LINE_BITS + gone_place(hash, i)) / 64;
+}
+
+static guint64
+gone_bit(guint64 hash, gint i)
+{
+  return G_GUINT64_CONSTANT(1) << (gone_place(hash, i) % 64);
+}
+
 static void
 remember_gone(MtTrail *trail, guint64 hash)
 {
   if (trail->gone_count == GONE_MAX)
     turn_gone(trail);
-  for (gint i = 0; i < 4; i++, hash = mt_hash_mix(hash, i))
-    trail->gone[hash % GONE_BITS / 64] |= G_GUINT64_CONSTANT(1) << (hash % 64);
+  for (gint i = 0; i < 4; i++)
+    trail->gone[gone_word(hash, i)] |= gone_bit(hash, i);
   trail->gone_count++;
 }
 
 static gboolean
 filter_has(const guint64 *filter, guint64 hash)
 {
-  for (gint i = 0; i < 4; i++, hash = mt_hash_mix(hash, i))
-    if (!(filter[hash % GONE_BITS / 64] >> (hash % 64) & 1))
+  for (gint i = 0; i < 4; i++)
+    if (!(filter[gone_word(hash, i)] & gone_bit(hash, i)))
       return FALSE;
   return TRUE;
 }

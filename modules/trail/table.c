@@ -8,7 +8,7 @@ void
 mt_table_init(MtTable *table)
 {
   table->buckets = g_new0(MtLink *, FIRST_BUCKETS);
-  table->recent = g_new0(MtLink *, MT_TABLE_RECENT);
+  table->recent = g_new0(MtRecent, MT_TABLE_RECENT);
   table->mask = FIRST_BUCKETS - 1;
   table->count = 0;
 }
@@ -57,17 +57,17 @@ mt_table_add(MtTable *table, MtLink *link, guint64 hash)
   if (link->next)
     link->next->at = &link->next;
   *link->at = link;
-  *mt_table_recent(table, hash) = link;
+  *mt_table_recent(table, hash) = (MtRecent){ hash, link };
   table->count++;
 }
 
 void
 mt_table_remove(MtTable *table, MtLink *link)
 {
-  MtLink **recent = mt_table_recent(table, link->hash);
+  MtRecent *recent = mt_table_recent(table, link->hash);
 
-  if (*recent == link)
-    *recent = NULL;
+  if (recent->link == link)
+    recent->link = NULL;
   *link->at = link->next;
   if (link->next)
     link->next->at = link->at;

@@ -25,10 +25,16 @@ struct MtLink
 
 typedef struct
 {
+  guint64 hash;
+  MtLink *link; /* the newest of this hash; NULL: none */
+} MtRecent;
+
+typedef struct
+{
   MtLink **buckets;
   guint64 mask;
   gsize count;
-  MtLink **recent; /* the newest of its hash, by the hash's upper bits */
+  MtRecent *recent; /* by the hash's upper bits */
 } MtTable;
 
 void mt_table_init(MtTable *table);
@@ -40,7 +46,7 @@ void mt_table_add(MtTable *table, MtLink *link, guint64 hash);
 /* mt_table_remove: the link must be in the table. */
 void mt_table_remove(MtTable *table, MtLink *link);
 
-static inline MtLink **
+static inline MtRecent *
 mt_table_recent(const MtTable *table, guint64 hash)
 {
   return &table->recent[hash >> 32 & (MT_TABLE_RECENT - 1)];
@@ -49,16 +55,16 @@ mt_table_recent(const MtTable *table, guint64 hash)
 static inline MtLink *
 mt_table_first(const MtTable *table, guint64 hash)
 {
-  MtLink **recent = mt_table_recent(table, hash);
-  MtLink *link = *recent;
+  MtRecent *recent = mt_table_recent(table, hash);
+  MtLink *link;
 
-  if (link && link->hash == hash)
-    return link;
+  if (recent->link && recent->hash == hash)
+    return recent->link;
   link = table->buckets[hash & table->mask];
   while (link && link->hash != hash)
     link = link->next;
   if (link)
-    *recent = link;
+    *recent = (MtRecent){ hash, link };
   return link;
 }
 
