@@ -201,8 +201,8 @@ guint64
 mt_access_smtp_key(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
-  guint64 key = mt_hash_mix(mt_trail_hash_name(trail, line->host),
-                            mt_trail_hash_name(trail, line->program));
+  guint64 key =
+      mt_hash_mix(mt_trail_hash_name(trail, line->host), mt_trail_hash_name(trail, line->program));
 
   key = mt_hash_mix(key, line->pid);
   return ip ? mt_hash_mix(key, mt_trail_hash_ip(trail, ip)) : key;

@@ -62,8 +62,9 @@ mt_note_drop(MtTrail *trail, MtNote *note)
 guint64
 mt_note_key(MtTrail *trail, const MtLine *line, MtSpan thing, MtSpan name)
 {
-  return mt_hash_mix(mt_hash_mix(mt_trail_hash_name(trail, line->host), mt_trail_hash(trail, thing)),
-                     mt_trail_hash(trail, name));
+  return mt_hash_mix(
+      mt_hash_mix(mt_trail_hash_name(trail, line->host), mt_trail_hash(trail, thing)),
+      mt_trail_hash(trail, name));
 }
 
 void

@@ -124,8 +124,7 @@ fits_domain(MtSpan recipient, MtSpan mailbox)
   const gchar *bang = mailbox.len ? memchr(mailbox.at, '!', mailbox.len) : NULL;
 
   return !bang
-         || mt_span_equal_nocase(mt_span_domain(recipient),
-                                 mt_span(mailbox.at, bang - mailbox.at));
+         || mt_span_equal_nocase(mt_span_domain(recipient), mt_span(mailbox.at, bang - mailbox.at));
 }
 
 static MtSpan
@@ -208,8 +207,7 @@ mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
   guint seen = find_delivery(trail, event, hash, &message, &delivery);
 
   /* The hop that is seen in memory may not be the last: that may be on disk. */
-  if (!message && message_id.len
-      && (!seen || mt_message_may_be_on_disk(trail, hash, line->time)))
+  if (!message && message_id.len && (!seen || mt_message_may_be_on_disk(trail, hash, line->time)))
     {
       trail->backing->messages_by_message_id(trail->backing->self, message_id, line->time,
                                              MT_HOUR_US, loaded, trail);
@@ -251,8 +249,7 @@ mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
   MtSpan recipient;
 
   if (delivery->session && mt_pending_waits(trail, MT_PENDING_STORED))
-    apply_waiting(trail, message, delivery,
-                  session_key(trail, text(message, delivery->session)));
+    apply_waiting(trail, message, delivery, session_key(trail, text(message, delivery->session)));
   if (!trail->waiting_by_id || !message->in_message_ids || !delivery->recipient)
     return;
   /* What is applied adds to the message's texts: the span is not good any more. */

@@ -91,8 +91,7 @@ resize_deliveries(MtTrail *trail, MtMessage *message, guint size)
   if (size && message->n_deliveries)
     memcpy(deliveries, message->deliveries, message->n_deliveries * sizeof *deliveries);
   if (message->deliveries)
-    mt_pool_give(&trail->pool, message->deliveries,
-                 message->size_deliveries * sizeof *deliveries);
+    mt_pool_give(&trail->pool, message->deliveries, message->size_deliveries * sizeof *deliveries);
   message->deliveries = deliveries;
   message->size_deliveries = size;
 }
@@ -362,8 +361,8 @@ next(Walk *walk)
 
   while (walk->index ? walk->index[walk->at] != 0 : walk->at < message->n_deliveries)
     {
-      MtDelivery *delivery
-        = &message->deliveries[walk->index ? walk->index[walk->at] - 1 : walk->at];
+      MtDelivery *delivery =
+          &message->deliveries[walk->index ? walk->index[walk->at] - 1 : walk->at];
 
       walk->at = (walk->at + 1) & walk->mask;
       if (delivery->recipient_hash == walk->hash)
@@ -758,8 +757,7 @@ pack(MtTrail *trail, MtMessage *message)
   MtArena packed;
 
   mt_arena_init(&packed, &trail->pool, FIRST_TEXT_BYTES);
-  mt_arena_pack(&message->arena, &packed, &message->host,
-                TEXTS(MtMessage, host, parent_queue_id));
+  mt_arena_pack(&message->arena, &packed, &message->host, TEXTS(MtMessage, host, parent_queue_id));
   if (message->more)
     mt_arena_pack(&message->arena, &packed, &message->more->spam_action,
                   TEXTS(MtMessageMore, spam_action, dmarc));
@@ -847,8 +845,8 @@ distance(const MtMessage *message, const MtEvent *event, MtTime at)
     return -1;
   if (message->dequeued_at != MT_NO_TIME && at > message->dequeued_at + MT_TRAIL_GRACE_US)
     return may_follow_end(event) && at < message->dequeued_at + MT_HOUR_US
-             ? at - message->dequeued_at
-             : -1;
+               ? at - message->dequeued_at
+               : -1;
   return at < message->first_at ? message->first_at - at : 0;
 }
 
@@ -942,8 +940,8 @@ find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan qu
 {
   guint64 hash = mt_trail_hash(trail, queue_id);
   MtSpan instance = instance_of(line);
-  MtMessage *message
-    = find_in_memory(trail, hash, line->host, instance, queue_id, event, line->time);
+  MtMessage *message =
+      find_in_memory(trail, hash, line->host, instance, queue_id, event, line->time);
 
   if (!message && may_be_on_disk(trail, hash, event, line->time))
     {
@@ -1673,9 +1671,8 @@ fold_reject(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 static void
 take_answer(MtTrail *trail, MtMessage *message, const MtEvent *event)
 {
-  MtDelivery *delivery
-    = mt_message_delivery(trail, message, mt_event_text(event, MT_F_RECIPIENT),
-                          mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
+  MtDelivery *delivery = mt_message_delivery(trail, message, mt_event_text(event, MT_F_RECIPIENT),
+                                             mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
 
   if (is_final(delivery->status))
     return;

@@ -71,8 +71,7 @@ packed_bytes(const MtLine *line, const MtEvent *event)
   gchar buffer[MT_IP_TEXT_BYTES];
 
   EACH_FIELD (field, event)
-    bytes += is_text(field) ? packed_text_bytes(text_of(event, field, buffer))
-                            : 1 + sizeof(gint64);
+    bytes += is_text(field) ? packed_text_bytes(text_of(event, field, buffer)) : 1 + sizeof(gint64);
   return bytes;
 }
 

@@ -3,7 +3,8 @@
  * Layer: trail, not for others.  Concurrency: the trail's owner only.
  *
  * message.c folds lines into messages, hops.c links them, access.c has the logins,
- * dialogue.c puts lines together, pending.c has what waits for its line, flush.c makes rows, trail.c ties them together.
+ * dialogue.c puts lines together, pending.c has what waits for its line, flush.c makes rows,
+ * trail.c ties them together.
  */
 #ifndef MT_TRAIL_PRIVATE_H
 #define MT_TRAIL_PRIVATE_H
@@ -22,9 +23,9 @@ typedef struct
   gint64 bytes;
   gint32 day;
   gint32 deferrals;
-  MtText account;    /* who sent it, in the message's arena */
-  guint8 outcome;    /* MtOutcome */
-  guint8 direction;  /* MtDirection */
+  MtText account;   /* who sent it, in the message's arena */
+  guint8 outcome;   /* MtOutcome */
+  guint8 direction; /* MtDirection */
 } MtCounted;
 
 G_STATIC_ASSERT(MT_WORD_COUNT <= G_MAXUINT8 + 1);
@@ -41,8 +42,8 @@ typedef struct
   guint32 recipient_hash; /* whatever the case of its letters */
   MtText recipient, orig_recipient, relay_name, relay_ip, transport, dsn, reply, next_queue_id;
   MtText session, mailbox, forwarded_to, filter_rule;
-  guint8 flags;  /* MT_DELIVERY_* */
-  guint8 status; /* MtWord */
+  guint8 flags;         /* MT_DELIVERY_* */
+  guint8 status;        /* MtWord */
   guint8 stored_action; /* MtWord: stored, forwarded, discarded, rejected by the mailbox */
   guint8 dirty : 1;
   guint8 removed : 1;
@@ -76,8 +77,8 @@ struct MtMessage
   MtText client_name, client_ip, service, parent_queue_id;
   MtDelivery *deliveries;
   guint n_deliveries, size_deliveries;
-  MtMessageMore *more;  /* NULL: as mt_message_no_more */
-  guint64 transaction;  /* what waits for its session's end is kept under; 0: nothing does */
+  MtMessageMore *more; /* NULL: as mt_message_no_more */
+  guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
   gint64 size, nrcpt;
   MtLink by_message_id;
   MtMessage *newer, *older; /* by when it was touched first in a batch */
@@ -142,7 +143,7 @@ struct MtPending
   MtTime at;
   gchar *data; /* behind the record itself */
   guint32 data_bytes;
-  guint8 kind; /* MtPendingKind */
+  guint8 kind;      /* MtPendingKind */
   guint packed : 1; /* as pending.c has it in memory, else as it is on disk */
   guint stored : 1, dirty : 1, removed : 1;
   guint by_id : 1; /* counted in waiting_by_id */
@@ -260,8 +261,8 @@ struct MtTrail
   MtTrailCounters counters;
   MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending;
   gsize message_bytes, access_bytes, pending_bytes;
-  guint waiting[MT_PENDING_KINDS]; /* how many pendings of each kind there are */
-  guint waiting_by_id;             /* MT_PENDING_STORED that name no session */
+  guint waiting[MT_PENDING_KINDS];    /* how many pendings of each kind there are */
+  guint waiting_by_id;                /* MT_PENDING_STORED that name no session */
   gboolean any_gone, any_access_gone; /* a message, a login has left memory */
   MT_LRU(MtMessage) messages;
   MT_LRU(MtAccess) accesses;
@@ -277,10 +278,10 @@ struct MtTrail
   MtBatch *spare;            /* nullable: empty, for the one behind it */
   GHashTable *local_domains; /* lower-case text */
   MtDomain domains[MT_DOMAIN_SLOTS];
-  GPtrArray *learned;        /* of this batch, in local_domains */
-  GArray *facts;             /* MtFact that the last push told of messages */
-  guint told_facts;          /* of them */
-  GHashTable *known_accounts; /* hashes; only who has logged in gets in */
+  GPtrArray *learned;          /* of this batch, in local_domains */
+  GArray *facts;               /* MtFact that the last push told of messages */
+  guint told_facts;            /* of them */
+  GHashTable *known_accounts;  /* hashes; only who has logged in gets in */
   guint64 *gone, *gone_before; /* Bloom filters: IDs that are on disk only */
   gsize gone_count;
   MtJudged judged[MT_JUDGED_SLOTS];
@@ -506,8 +507,7 @@ void mt_verdict_enveloped(MtTrail *trail, MtMessage *message);
 
 void mt_access_push_login(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
 void mt_access_push_logout(MtTrail *trail, const MtLine *line, const MtEvent *event);
-void mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
-                            MtFact *fact);
+void mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
 
 /* A message was accepted from an authenticated client; its connection has ended. */
 void mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *event,

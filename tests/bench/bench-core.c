@@ -150,8 +150,8 @@ say_memory(Bench *bench, const gchar *mode, gsize before)
   settle(bench);
   live = mt_trail_live(bench->trail);
   bytes = bytes_in_use() - before;
-  printf("{\"mode\":\"%s\",\"messages\":%zu,\"bytes\":%zu,\"bytes_per_message\":%.1f}\n", mode, live,
-         bytes, (gdouble) bytes / MAX(live, 1));
+  printf("{\"mode\":\"%s\",\"messages\":%zu,\"bytes\":%zu,\"bytes_per_message\":%.1f}\n", mode,
+         live, bytes, (gdouble) bytes / MAX(live, 1));
 }
 
 static void

@@ -356,8 +356,8 @@ test_sums(void)
           g_assert_cmpint(row->first_at, ==, i);
           g_assert_cmpint(row->last_at, ==, i + COUNT);
         }
-      g_assert_true(MT_SPAN_IS(g_array_index(batch->connections, MtConnectionRow, 1).ip,
-                               "2001:db8::1"));
+      g_assert_true(
+          MT_SPAN_IS(g_array_index(batch->connections, MtConnectionRow, 1).ip, "2001:db8::1"));
       mt_trail_recycle(trail, batch);
       mt_trail_committed(trail);
     }
