@@ -539,54 +539,42 @@ has_done(const MtCursor *at, MtSpan command)
   return mt_scan_span(&cur, command) && mt_cursor_peek(&cur) >= '1' && mt_cursor_peek(&cur) <= '9';
 }
 
-/* What Postfix counted in a session: "ehlo=1 auth=1 mail=0/1 quit=1 commands=4". */
-typedef struct
-{
-  gboolean counted, auth, mail, rcpt;
-} Done;
-
-static Done
-read_done(const MtEvent *event)
+/* Postfix counts the commands of a session: "ehlo=1 auth=1 mail=0/1 quit=1".  One that logged
+ * in and handed in mail has an accept line: it is still to come. */
+static gboolean
+has_login_to_come(const MtEvent *event)
 {
   MtCursor cur = mt_cursor(mt_event_text(event, MT_F_REASON));
-  Done done = { FALSE };
+  gboolean auth = FALSE, mail = FALSE, rcpt = FALSE;
   MtSpan before;
 
-  while (mt_scan_until(&cur, ' ', &before)) /* none of them stands first */
+  while (mt_scan_until(&cur, ' ', &before)) /* none of the three stands first */
     switch (mt_cursor_peek(&cur))
       {
       case 'a':
-        done.auth |= has_done(&cur, MT_SPAN("auth="));
-        break;
-      case 'c':
-        done.counted |= has_done(&cur, MT_SPAN("commands="));
+        auth |= has_done(&cur, MT_SPAN("auth="));
         break;
       case 'm':
-        done.mail |= has_done(&cur, MT_SPAN("mail="));
+        mail |= has_done(&cur, MT_SPAN("mail="));
         break;
       case 'r':
-        done.rcpt |= has_done(&cur, MT_SPAN("rcpt="));
+        rcpt |= has_done(&cur, MT_SPAN("rcpt="));
         break;
       default:
         break;
       }
-  return done;
+  return auth && mail && rcpt;
 }
 
 void
 mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  Done done = read_done(event);
-  MtAccess *access;
-  guint64 key;
+  guint64 key = connection_key(trail, line, event);
+  MtAccess *access = find_in_memory(trail, key, line->time);
 
-  if (done.counted && !done.auth) /* so nobody logged in */
-    return;
-  key = connection_key(trail, line, event);
-  access = find_in_memory(trail, key, line->time);
   if (access && access->service == MT_WORD_SMTP && access->ended_at == MT_NO_TIME)
     end_access(trail, access, line, event);
-  else if (!access && done.auth && done.mail && done.rcpt) /* its accept line is to come */
+  else if (!access && has_login_to_come(event))
     mt_pending_add(trail, MT_PENDING_LOGOUT, key, line, event);
 }
 

@@ -413,8 +413,12 @@ text_data(const MtPending *pending, GString *data, GString *value)
 void
 mt_pending_flush(MtTrail *trail, MtBatch *batch)
 {
-  GString *data = g_string_new(NULL), *value = g_string_new(NULL);
+  GString *data, *value;
 
+  if (!trail->dirty_pendings->len)
+    return;
+  data = g_string_new(NULL);
+  value = g_string_new(NULL);
   for (guint i = 0; i < trail->dirty_pendings->len; i++)
     {
       MtPending *pending = g_ptr_array_index(trail->dirty_pendings, i);
