@@ -150,7 +150,7 @@ mt_messages_clear(MtTrail *trail)
 }
 
 /* What most messages hold until they are delivered. */
-#define FIRST_TEXT_BYTES 152
+#define FIRST_TEXT_BYTES 136
 
 static MtMessage *
 new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint64 hash, MtTime at)
@@ -850,29 +850,44 @@ distance(const MtMessage *message, const MtEvent *event, MtTime at)
   return at < message->first_at ? message->first_at - at : 0;
 }
 
+static MtSpan
+instance_of(const MtLine *line)
+{
+  const gchar *slash = line->program.len ? memchr(line->program.at, '/', line->program.len) : NULL;
+
+  return slash ? mt_span(line->program.at, slash - line->program.at) : line->program;
+}
+
+/* Does the message's syslog instance log this line? */
+static gboolean
+is_same_instance(const MtMessage *message, const MtLine *line)
+{
+  return mt_span_equal(mt_message_text(message, message->instance), instance_of(line));
+}
+
 /* Queue IDs are used again: the generation whose life the line's time fits best, of
  * this syslog instance before others (a service may log under a name of its own). */
 static MtMessage *
-find_in_memory(const MtTrail *trail, guint64 hash, MtSpan host, MtSpan instance, MtSpan queue_id,
-               const MtEvent *event, MtTime at)
+find_in_memory(const MtTrail *trail, guint64 hash, const MtLine *line, MtSpan queue_id,
+               const MtEvent *event)
 {
   MtMessage *best = NULL;
   gint64 best_distance = 0;
-  gboolean best_same = FALSE;
 
   MT_TABLE_EACH (link, &trail->by_queue_id, hash)
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
-      gboolean same;
+      gboolean same, best_same;
       gint64 here;
 
       if (!mt_span_equal(mt_message_text(message, message->queue_id), queue_id)
-          || !mt_span_equal(mt_message_text(message, message->host), host)
-          || (here = distance(message, event, at)) < 0)
+          || !mt_span_equal(mt_message_text(message, message->host), line->host)
+          || (here = distance(message, event, line->time)) < 0)
         continue;
-      same = mt_span_equal(mt_message_text(message, message->instance), instance);
+      same = !best || is_same_instance(message, line); /* most IDs have one generation */
+      best_same = best && is_same_instance(best, line);
       if (!best || (same && !best_same) || (same == best_same && here < best_distance))
-        best = message, best_distance = here, best_same = same;
+        best = message, best_distance = here;
     }
   return best;
 }
@@ -905,14 +920,6 @@ mt_message_may_be_on_disk(const MtTrail *trail, guint64 hash, MtTime at)
          || (trail->start.horizon != MT_NO_TIME && at < trail->start.horizon + HORIZON_US);
 }
 
-static MtSpan
-instance_of(const MtLine *line)
-{
-  const gchar *slash = line->program.len ? memchr(line->program.at, '/', line->program.len) : NULL;
-
-  return slash ? mt_span(line->program.at, slash - line->program.at) : line->program;
-}
-
 /* Any line that moves a message may be the first that comes, even its last one; what
  * is only said about it, or about its connection, makes no record. */
 static gboolean
@@ -939,18 +946,16 @@ find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan qu
              gboolean create)
 {
   guint64 hash = mt_trail_hash(trail, queue_id);
-  MtSpan instance = instance_of(line);
-  MtMessage *message =
-      find_in_memory(trail, hash, line->host, instance, queue_id, event, line->time);
+  MtMessage *message = find_in_memory(trail, hash, line, queue_id, event);
 
   if (!message && may_be_on_disk(trail, hash, event, line->time))
     {
       mt_message_look_up(trail, line->host, queue_id);
-      message = find_in_memory(trail, hash, line->host, instance, queue_id, event, line->time);
+      message = find_in_memory(trail, hash, line, queue_id, event);
     }
   if (message || !create)
     return message;
-  message = new_message(trail, line->host, instance, queue_id, hash, line->time);
+  message = new_message(trail, line->host, instance_of(line), queue_id, hash, line->time);
   mt_message_touch(trail, message);
   mt_hops_created(trail, message);
   return message;
@@ -1289,11 +1294,19 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   begin_transaction(trail, line, message, event);
 }
 
+/* cleanup and the queue manager log under the instance's own name. */
+static void
+take_instance(MtMessage *message, const MtLine *line)
+{
+  if (!message->instance || !is_same_instance(message, line))
+    message->instance = put(message, instance_of(line));
+}
+
 static void
 fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   message->flags |= MT_MESSAGE_CLEANED;
-  message->instance = put(message, instance_of(line));
+  take_instance(message, line);
   learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
@@ -1314,7 +1327,7 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     mt_message_whole(trail, message);
   message->flags |= MT_MESSAGE_ACTIVE;
   end_transaction(trail, message);
-  message->instance = put(message, instance_of(line));
+  take_instance(message, line);
   take_envelope(trail, message, event);
   tell_sent(trail, message, line->time, FALSE);
   if (first) /* rows of deliveries hold sender and size too */

@@ -406,7 +406,8 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
   MtEvent whole;
 
   fact->kind = MT_FACT_NONE;
-  g_array_set_size(trail->facts, 0);
+  if (trail->facts->len)
+    g_array_set_size(trail->facts, 0);
   trail->told_facts = 0;
   if (event->kind == MT_EVENT_OTHER || event->kind == MT_EVENT_UNKNOWN)
     return;
