@@ -606,7 +606,7 @@ mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
   if (ok && work.watch->alerts->len)
     __atomic_store_n(&engine->alert_id, mt_store_last_alert(engine->store), __ATOMIC_RELEASE);
   mt_watch_settle(engine->watch);
-  mt_batch_free(batch);
+  mt_trail_recycle(engine->trail, batch);
   return ok;
 }
 
