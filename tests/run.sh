@@ -23,6 +23,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 finish() {
+  cat "$work/failures" 2>/dev/null
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]
   exit
@@ -30,22 +31,32 @@ finish() {
 
 # step WORD COMMAND...: one pass or failure of its own; its output only if it fails.
 step() {
-  name=$1
+  name=$1 begun=$(date +%s)
   shift
   if "$@" >"$work/$name.log" 2>&1; then
     passed=$((passed + 1))
-    echo "ok: $name"
+    echo "ok: $name, $(($(date +%s) - begun)) s"
     return 0
   fi
   failed=$((failed + 1))
   tail -n 100 "$work/$name.log"
-  echo "FAILED: $name"
+  echo "FAILED: $name" | tee -a "$work/failures"
   return 1
+}
+
+# whys WORD DIR: what failed there and why, for the end of the output, where it is read.
+whys() {
+  (cd "$2" && grep -rlE --include='*.trs' '^:test-result: *(FAIL|ERROR|XPASS)' tests) | sed 's/trs$/log/' |
+    while read -r log; do
+      echo "$1: $log"
+      awk '/^not ok/ { n = 30 } /^ok/ { n = 0 } n-- > 0 { print "  " substr($0, 1, 300) }' "$2/$log"
+      tail -n 3 "$2/$log" | cut -c 1-300
+    done | head -n 200
 }
 
 # check WORD DIR TARGET...: make TARGET there, its tests counted one by one.
 check() {
-  name=$1 dir=$2
+  name=$1 dir=$2 begun=$(date +%s)
   shift 2
   (cd "$dir" && make -k -j"$jobs" "$@") >"$work/$name.log" 2>&1
   status=$?
@@ -57,10 +68,11 @@ check() {
     grep -E '^(FAIL|ERROR|XPASS)|warning:|[Ee]rror' "$work/$name.log" | head -n 60
     [ "$n_failed" != 0 ] || n_failed=1
     tail -n 200 "$dir"/test-suite.log 2>/dev/null
+    whys "$name" "$dir" >>"$work/failures"
   fi
   failed=$((failed + n_failed))
   grep -h '^SKIP' "$work/$name.log" | sort | uniq -c | sort -rn | head -n 20
-  echo "$name: ${n_passed:-0} passed, $n_failed failed"
+  echo "$name: ${n_passed:-0} passed, $n_failed failed, $(($(date +%s) - begun)) s"
 }
 
 # configured DIR OPTION...: a build directory beside the sources.
@@ -95,7 +107,7 @@ if [ -n "$thorough" ]; then
   if step configure-fuzz configured "$work/fuzz" CC=clang --enable-fuzzing --enable-sanitizers=address,undefined --disable-syslog-ng; then
     step fuzz make -C "$work/fuzz" -j"$jobs" check-fuzz FUZZ_SECONDS=10
   fi
-  step valgrind make -C "$work/gcc" check-valgrind
+  step valgrind make -C "$work/gcc" -j"$jobs" check-valgrind
   if step configure-bare configured "$work/bare" --disable-syslog-ng --without-maxminddb --without-libarchive; then
     check bare "$work/bare" check
   fi

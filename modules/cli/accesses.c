@@ -3,7 +3,7 @@
 
 static const CliFilter filters[] = {
   { "account", "account=?", "who logged in" },
-  { "domain", "domain=?", "of the account" },
+  { "domain", "domain=?", "of the account", .newest = MT_NEWEST_ACCESSES_OF_DOMAIN },
   { "ip", "ip=?", "client address" },
   { "country", "country=?", "of the client, two letters" },
   { "service", "service=?", "imap, pop3, smtp, managesieve, webmail" },

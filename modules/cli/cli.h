@@ -9,6 +9,7 @@
 #define MT_CLI_CLI_H
 
 #include "engine/engine.h"
+#include "engine/newest.h"
 #include "engine/query.h"
 #include "scan/stamp.h"
 
@@ -73,6 +74,7 @@ typedef struct
   const gchar *sql; /* with "?" once or more; or for mail, */
   const gchar *help;
   const gchar *hops; /* the column of view messages that X is of, see cli_mail_of() */
+  MtNewest newest;   /* how the rows of a first page are found */
 } CliFilter;
 
 /* A command that prints rows of one view. */

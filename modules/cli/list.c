@@ -18,6 +18,7 @@ typedef struct
   gint limit, offset;
   gboolean json, csv, count, follow;
   gchar *filters[MAX_FILTERS];
+  MtTime from, to; /* as since and until say */
 } Options;
 
 typedef struct
@@ -132,29 +133,30 @@ add_only_domain(Where *where, const gchar *columns, const gchar *domain)
 }
 
 static gboolean
-add_times(Where *where, const CliList *list, const Options *options, gint *status)
+add_times(Where *where, const CliList *list, Options *options, gint *status)
 {
-  MtTime at;
+  options->from = G_MININT64;
+  options->to = G_MAXINT64;
 
   if (options->since)
     {
-      if (!cli_parse_time(options->since, &at))
+      if (!cli_parse_time(options->since, &options->from))
         {
           *status = cli_usage(list->command, "--since %s: is no time, such as 2h, yesterday or "
                                              "2026-03-09T12:00", options->since);
           return FALSE;
         }
-      add_time(where, "ts>=CAST(? AS INTEGER)", at);
+      add_time(where, "ts>=CAST(? AS INTEGER)", options->from);
     }
   if (options->until)
     {
-      if (!cli_parse_time(options->until, &at))
+      if (!cli_parse_time(options->until, &options->to))
         {
           *status = cli_usage(list->command, "--until %s: is no time, such as 2h, yesterday or "
                                              "2026-03-09T12:00", options->until);
           return FALSE;
         }
-      add_time(where, "ts<CAST(? AS INTEGER)", at);
+      add_time(where, "ts<CAST(? AS INTEGER)", options->to);
     }
   return TRUE;
 }
@@ -372,37 +374,93 @@ follow(MtQuery *query, const CliList *list, const Options *options, const gchar 
   return cli_fail(&error);
 }
 
+/* The filter whose rows can be found by name; NULL: there is another condition, too. */
+static const CliFilter *
+only_filter(const CliList *list, const Options *options, const gchar **value)
+{
+  const CliFilter *only = NULL;
+
+  if (options->text || options->only_domain || options->sort
+      || options->limit > MT_NEWEST_MAX - MIN(options->offset, MT_NEWEST_MAX))
+    return NULL;
+  for (guint i = 0; list->filters[i].option; i++)
+    if (options->filters[i] && (only || !list->filters[i].newest))
+      return NULL;
+    else if (options->filters[i])
+      {
+        only = &list->filters[i];
+        *value = options->filters[i];
+      }
+  return only && !strpbrk(*value, "*%_") ? only : NULL;
+}
+
+/* Only rows of these times are on the page: the view need not be read for them. */
+static void
+add_newest(MtQuery *query, const CliList *list, const Options *options, GString *sql, GError **error)
+{
+  const gchar *value;
+  const CliFilter *filter = only_filter(list, options, &value);
+  gchar *small = filter && filter->newest != MT_NEWEST_MAIL_OF_ACCOUNT ? g_ascii_strdown(value, -1) : NULL;
+  GArray *times = filter ? mt_query_newest(query, filter->newest, small ? small : value, options->from,
+                                           options->to, options->limit + options->offset, error)
+                         : NULL;
+
+  g_free(small);
+  if (!times)
+    return;
+  g_string_append(sql, " AND ts IN (");
+  for (guint i = 0; i < times->len; i++)
+    g_string_append_printf(sql, "%s%" G_GINT64_FORMAT, i ? "," : "", g_array_index(times, MtTime, i));
+  g_string_append_c(sql, ')');
+  g_array_free(times, TRUE);
+}
+
+/* FALSE with the exit status: a wrong option, or the store cannot be asked. */
+static gboolean
+page_sql(MtQuery *query, const CliList *list, const Options *options, gchar **columns,
+         const Where *where, GString *sql, gint *status)
+{
+  const gchar *shown = options->json || options->csv ? "*" : list->columns;
+  GError *error = NULL;
+
+  /* All columns inside: SQLite merges a view's arms in order only by a column that is selected. */
+  g_string_printf(sql, "SELECT %s FROM (SELECT * FROM %s%s", shown, list->view, where->where->str);
+  add_newest(query, list, options, sql, &error);
+  if (error)
+    {
+      *status = cli_fail(&error);
+      return FALSE;
+    }
+  if (!order_by(list, columns, options->sort ? options->sort : list->sort, sql, status))
+    return FALSE;
+  g_string_append_printf(sql, " LIMIT %d OFFSET %d)", options->limit, options->offset);
+  return TRUE;
+}
+
 static gint
 print_page(MtQuery *query, const CliList *list, const Options *options, gchar **columns,
            Where *where)
 {
-  const gchar *shown = options->json || options->csv ? "*" : list->columns;
   GString *sql = g_string_new(NULL);
   GError *error = NULL;
   gint status = CLI_USAGE;
-  MtRows *rows;
 
-  /* All columns inside: SQLite merges a view's arms in order only by a column that is selected. */
-  g_string_printf(sql, "SELECT %s FROM (SELECT * FROM %s%s", shown, list->view, where->where->str);
-  if (order_by(list, columns, options->sort ? options->sort : list->sort, sql, &status))
+  if (page_sql(query, list, options, columns, where, sql, &status))
     {
-      guint count = 0;
+      MtRows *rows = mt_query_run(query, sql->str, (const gchar *const *) where->params->pdata, &error);
+      guint count = rows ? cli_print_rows(rows, form_of(options), TRUE, &error) : 0;
 
-      g_string_append_printf(sql, " LIMIT %d OFFSET %d)", options->limit, options->offset);
-      rows = mt_query_run(query, sql->str, (const gchar *const *) where->params->pdata, &error);
-      if (rows)
-        count = cli_print_rows(rows, form_of(options), TRUE, &error);
       mt_rows_free(rows);
       status = error ? cli_fail(&error) : count ? CLI_FINE : CLI_NOTHING;
       if (options->follow && status != CLI_FAILED)
-        status = follow(query, list, options, shown, where);
+        status = follow(query, list, options, options->json || options->csv ? "*" : list->columns, where);
     }
   g_string_free(sql, TRUE);
   return status;
 }
 
 static gint
-answer(MtQuery *query, const CliList *list, const Options *options)
+answer(MtQuery *query, const CliList *list, Options *options)
 {
   Where where = { g_string_new(NULL), g_ptr_array_new_with_free_func(g_free) };
   GError *error = NULL;

@@ -4,8 +4,10 @@
 static const CliFilter filters[] = {
   { "from", "sender=?", "envelope sender" },
   { "to", "recipient=?", "recipient" },
-  { "account", "(sender=? OR recipient=? OR auth_user=?)", "sender, recipient or login" },
-  { "domain", "(sender LIKE '%@'||? OR recipient LIKE '%@'||?)", "of sender or recipient" },
+  { "account", "(sender=? OR recipient=? OR auth_user=?)", "sender, recipient or login",
+    .newest = MT_NEWEST_MAIL_OF_ACCOUNT },
+  { "domain", "(sender LIKE '%@'||? OR recipient LIKE '%@'||?)", "of sender or recipient",
+    .newest = MT_NEWEST_MAIL_OF_DOMAIN },
   { "status", "status=?", "sent, deferred, bounced, expired" },
   { "outcome", "outcome=?", "delivered, queued, failed, rejected, quarantined, discarded" },
   { "queue-id", NULL, "queue ID, of any hop", "queue_id" },

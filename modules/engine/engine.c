@@ -277,13 +277,16 @@ put_off(MtEngine *engine, GError **error)
     tell_error(engine, error);
 }
 
+/* Those that cannot be written now wait for the next look. */
 static void
 put_raw_lines(MtEngine *engine)
 {
-  GArray *lines = mt_raw_take(engine->raw);
+  GArray *lines = mt_raw_waiting(engine->raw);
   GError *error = NULL;
 
-  if (engine->store && !mt_store_put_lines(engine->store, lines, &error))
+  if (mt_store_put_lines(engine->store, lines, &error))
+    mt_raw_written(engine->raw);
+  else
     put_off(engine, &error);
   g_array_free(lines, TRUE);
 }
@@ -603,7 +606,7 @@ mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
   if (ok && work.watch->alerts->len)
     __atomic_store_n(&engine->alert_id, mt_store_last_alert(engine->store), __ATOMIC_RELEASE);
   mt_watch_settle(engine->watch);
-  mt_batch_free(batch);
+  mt_trail_recycle(engine->trail, batch);
   return ok;
 }
 

@@ -1,13 +1,10 @@
-#include "engine/query.h"
+#include "engine/query-private.h"
 #include "store/schema.h"
 
 #define BUSY_TIMEOUT_MS 5000
 
-struct MtQuery
-{
-  gchar *path;
-  sqlite3 *db;
-};
+/* Statements kept for when they are asked again. */
+#define MAX_IDLE 64
 
 struct MtRows
 {
@@ -32,12 +29,19 @@ check(MtQuery *query, GError **error)
   return id == MT_SCHEMA_APPLICATION_ID && version <= MT_SCHEMA_VERSION;
 }
 
+static void
+finalize(gpointer stmt)
+{
+  sqlite3_finalize(stmt);
+}
+
 MtQuery *
 mt_query_open(const gchar *path, GError **error)
 {
   MtQuery *query = g_new0(MtQuery, 1);
 
   query->path = g_strdup(path);
+  query->idle = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, finalize);
   if (!g_file_test(path, G_FILE_TEST_EXISTS))
     g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN,
                 "%s: there is no such store; name it with --database", path);
@@ -59,23 +63,59 @@ mt_query_close(MtQuery *query)
 {
   if (!query)
     return;
+  g_hash_table_destroy(query->idle);
   sqlite3_close(query->db);
   g_free(query->path);
   g_free(query);
 }
 
+sqlite3_stmt *
+mt_query_prepare(MtQuery *query, const gchar *sql, GError **error)
+{
+  gpointer known, idle;
+  sqlite3_stmt *stmt;
+
+  if (g_hash_table_steal_extended(query->idle, sql, &known, &idle))
+    {
+      g_free(known);
+      return idle;
+    }
+  if (sqlite3_prepare_v2(query->db, sql, -1, &stmt, NULL) == SQLITE_OK)
+    return stmt;
+  mt_sql_fail(query->db, query->path, "asking the store", error);
+  return NULL;
+}
+
+void
+mt_query_done(MtQuery *query, sqlite3_stmt *stmt)
+{
+  if (g_hash_table_size(query->idle) >= MAX_IDLE)
+    g_hash_table_remove_all(query->idle);
+  sqlite3_reset(stmt);
+  sqlite3_clear_bindings(stmt);
+  g_hash_table_replace(query->idle, g_strdup(sqlite3_sql(stmt)), stmt);
+}
+
+gboolean
+mt_query_step(MtQuery *query, sqlite3_stmt *stmt, GError **error)
+{
+  gint code = sqlite3_step(stmt);
+
+  if (code != SQLITE_ROW && code != SQLITE_DONE)
+    mt_sql_fail(query->db, query->path, "reading rows", error);
+  return code == SQLITE_ROW;
+}
+
 MtRows *
 mt_query_run(MtQuery *query, const gchar *sql, const gchar *const *params, GError **error)
 {
-  MtRows *rows = g_new0(MtRows, 1);
+  sqlite3_stmt *stmt = mt_query_prepare(query, sql, error);
+  MtRows *rows;
 
-  rows->query = query;
-  if (sqlite3_prepare_v2(query->db, sql, -1, &rows->stmt, NULL) != SQLITE_OK)
-    {
-      mt_sql_fail(query->db, query->path, "asking the store", error);
-      g_free(rows);
-      return NULL;
-    }
+  if (!stmt)
+    return NULL;
+  rows = g_new(MtRows, 1);
+  *rows = (MtRows){ query, stmt };
   for (gint i = 0; params && params[i]; i++)
     sqlite3_bind_text(rows->stmt, i + 1, params[i], -1, SQLITE_TRANSIENT);
   return rows;
@@ -86,18 +126,14 @@ mt_rows_free(MtRows *rows)
 {
   if (!rows)
     return;
-  sqlite3_finalize(rows->stmt);
+  mt_query_done(rows->query, rows->stmt);
   g_free(rows);
 }
 
 gboolean
 mt_rows_next(MtRows *rows, GError **error)
 {
-  gint code = sqlite3_step(rows->stmt);
-
-  if (code != SQLITE_ROW && code != SQLITE_DONE)
-    mt_sql_fail(rows->query->db, rows->query->path, "reading rows", error);
-  return code == SQLITE_ROW;
+  return mt_query_step(rows->query, rows->stmt, error);
 }
 
 guint

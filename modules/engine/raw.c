@@ -11,7 +11,8 @@
 typedef struct
 {
   MtTime at;
-  GString *bytes; /* all texts, one behind the other */
+  gchar *bytes; /* all texts, one behind the other */
+  gsize room;
   guint lens[TEXTS];
 } Slot;
 
@@ -38,10 +39,25 @@ mt_raw_free(MtRawRing *ring)
   if (!ring)
     return;
   for (guint i = 0; i < ring->size; i++)
-    if (ring->slots[i].bytes)
-      g_string_free(ring->slots[i].bytes, TRUE);
+    g_free(ring->slots[i].bytes);
   g_free(ring->slots);
   g_free(ring);
+}
+
+static gchar *
+make_room(Slot *slot, const MtSpan texts[TEXTS])
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < TEXTS; i++)
+    size += texts[i].len;
+  if (size > slot->room)
+    {
+      g_free(slot->bytes);
+      slot->room = size + size / 4;
+      slot->bytes = g_malloc(slot->room);
+    }
+  return slot->bytes;
 }
 
 void
@@ -54,18 +70,19 @@ mt_raw_add(MtRawRing *ring, const MtLine *line, const MtEvent *event)
                                 mt_event_text(event, MT_F_MESSAGE_ID),
                                 mt_event_text(event, MT_F_SESSION) };
   Slot *slot;
+  gchar *to;
 
   if (ring->size == 0)
     return;
   slot = &ring->slots[ring->next];
-  if (!slot->bytes)
-    slot->bytes = g_string_sized_new(line->text.len + 64);
-  g_string_truncate(slot->bytes, 0);
+  to = make_room(slot, texts);
   slot->at = line->time;
   for (guint i = 0; i < TEXTS; i++)
     {
       slot->lens[i] = texts[i].len;
-      g_string_append_len(slot->bytes, texts[i].at ? texts[i].at : "", texts[i].len);
+      if (texts[i].len)
+        memcpy(to, texts[i].at, texts[i].len);
+      to += texts[i].len;
     }
   ring->next = (ring->next + 1) % ring->size;
   ring->count = MIN(ring->count + 1, ring->size);
@@ -95,7 +112,7 @@ read_slot(const Slot *slot, MtRawLine *line)
 {
   MtSpan *const to[TEXTS] = { &line->host,     &line->program,    &line->text,
                               &line->queue_id, &line->message_id, &line->session };
-  const gchar *at = slot->bytes->str;
+  const gchar *at = slot->bytes;
 
   line->at = slot->at;
   for (guint i = 0; i < TEXTS; i++)
@@ -106,7 +123,7 @@ read_slot(const Slot *slot, MtRawLine *line)
 }
 
 GArray *
-mt_raw_take(MtRawRing *ring)
+mt_raw_waiting(const MtRawRing *ring)
 {
   GArray *lines = g_array_new(FALSE, FALSE, sizeof(MtRawLine));
 
@@ -118,6 +135,11 @@ mt_raw_take(MtRawRing *ring)
       line.text = mt_secret_cut(line.text); /* only here: most lines are gone before */
       g_array_append_val(lines, line);
     }
-  ring->count = ring->uncommitted = 0;
   return lines;
+}
+
+void
+mt_raw_written(MtRawRing *ring)
+{
+  ring->count = ring->uncommitted = 0;
 }

@@ -23,8 +23,10 @@ void mt_raw_add(MtRawRing *ring, const MtLine *line, const MtEvent *event);
 void mt_raw_mark(MtRawRing *ring);
 void mt_raw_forget(MtRawRing *ring);
 
-/* mt_raw_take: the lines since the last call, oldest first, MtRawLine (store/store.h), cut off
- * where a password may stand (scan/secret.h); texts are valid until the next mt_raw_add().  (transfer full) */
-GArray *mt_raw_take(MtRawRing *ring);
+/* mt_raw_waiting: the lines that wait to be written, oldest first, MtRawLine (store/store.h), cut
+ * off where a password may stand (scan/secret.h); texts are valid until the next mt_raw_add().
+ * (transfer full)  mt_raw_written: they wait no more. */
+GArray *mt_raw_waiting(const MtRawRing *ring);
+void mt_raw_written(MtRawRing *ring);
 
 #endif

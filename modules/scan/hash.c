@@ -21,30 +21,62 @@ sip_round(guint64 v[4])
   v[2] = rotate(v[2], 32);
 }
 
-guint64
-mt_hash(const MtHashKey *key, gconstpointer data, gsize bytes)
+/* ASCII letters of eight bytes as small ones. */
+static inline guint64
+lower(guint64 word)
 {
-  const guint8 *at = data;
+  const guint64 ones = G_GUINT64_CONSTANT(0x0101010101010101), high = ones * 0x80;
+  guint64 rest = word & ~high;
+  guint64 upper = (rest + ones * (0x80 - 'A')) & ~(rest + ones * (0x7f - 'Z')) & ~word & high;
+
+  return word | upper >> 2;
+}
+
+/* The last bytes, fewer than eight, as the low ones of a word. */
+static inline guint64
+load_rest(const guint8 *at, gsize left)
+{
+  guint64 word = 0;
+  guint32 first, last;
+
+  if (left >= 4)
+    {
+      memcpy(&first, at, 4);
+      memcpy(&last, at + left - 4, 4);
+      return GUINT32_FROM_LE(first) | (guint64) GUINT32_FROM_LE(last) << 8 * (left - 4);
+    }
+  for (gsize i = 0; i < left; i++)
+    word |= (guint64) at[i] << 8 * i;
+  return word;
+}
+
+static inline guint64
+hash(const MtHashKey *key, const guint8 *at, gsize bytes, gboolean nocase)
+{
   guint64 v[4] = { key->k[0] ^ G_GUINT64_CONSTANT(0x736f6d6570736575),
                    key->k[1] ^ G_GUINT64_CONSTANT(0x646f72616e646f6d),
                    key->k[0] ^ G_GUINT64_CONSTANT(0x6c7967656e657261),
                    key->k[1] ^ G_GUINT64_CONSTANT(0x7465646279746573) };
-  guint64 word, last = (guint64) bytes << 56;
+  guint64 word;
   gsize left = bytes;
 
   for (; left >= 8; left -= 8, at += 8)
     {
       memcpy(&word, at, 8);
       word = GUINT64_FROM_LE(word);
+      if (nocase)
+        word = lower(word);
       v[3] ^= word;
       sip_round(v);
       v[0] ^= word;
     }
-  for (gsize i = 0; i < left; i++)
-    last |= (guint64) at[i] << (8 * i);
-  v[3] ^= last;
+  word = load_rest(at, left);
+  if (nocase)
+    word = lower(word);
+  word |= (guint64) bytes << 56;
+  v[3] ^= word;
   sip_round(v);
-  v[0] ^= last;
+  v[0] ^= word;
   v[2] ^= 0xff;
   for (gint i = 0; i < 3; i++)
     sip_round(v);
@@ -52,12 +84,16 @@ mt_hash(const MtHashKey *key, gconstpointer data, gsize bytes)
 }
 
 guint64
+mt_hash(const MtHashKey *key, gconstpointer data, gsize bytes)
+{
+  return hash(key, data, bytes, FALSE);
+}
+
+/* Longer than any address (RFC 5321 4.5.3.1: 320 octets). */
+#define MAX_NOCASE_BYTES 512
+
+guint64
 mt_hash_nocase(const MtHashKey *key, MtSpan span)
 {
-  gchar lower[512]; /* longer than any address (RFC 5321 4.5.3.1: 320 octets) */
-  gsize len = MIN(span.len, sizeof lower);
-
-  for (gsize i = 0; i < len; i++)
-    lower[i] = g_ascii_tolower(span.at[i]);
-  return mt_hash(key, lower, len);
+  return hash(key, (const guint8 *) span.at, MIN(span.len, MAX_NOCASE_BYTES), TRUE);
 }

@@ -182,22 +182,84 @@ put_decimal(gchar *to, guint number)
   return to;
 }
 
+static gchar *
+put_v4(gchar *to, const guint8 b[4])
+{
+  for (gint i = 0; i < 4; i++)
+    {
+      if (i)
+        *to++ = '.';
+      to = put_decimal(to, b[i]);
+    }
+  return to;
+}
+
+static gchar *
+put_hex(gchar *to, guint number)
+{
+  gint shift = number > 0xfff ? 12 : number > 0xff ? 8 : number > 0xf ? 4 : 0;
+
+  for (; shift >= 0; shift -= 4)
+    *to++ = "0123456789abcdef"[number >> shift & 0xf];
+  return to;
+}
+
+/* The longest run of words that are 0, the first of several; @len is 0 where none has two. */
+static gint
+find_zeros(const guint words[8], gint *len)
+{
+  gint best = 0;
+
+  *len = 1;
+  for (gint i = 0, end; i < 8; i = end + 1)
+    {
+      for (end = i; end < 8 && !words[end]; end++)
+        continue;
+      if (end - i > *len)
+        {
+          best = i;
+          *len = end - i;
+        }
+    }
+  if (*len == 1)
+    *len = 0;
+  return best;
+}
+
+/* As inet_ntop() does: the last words of a v4-compatible address (RFC 4291 2.5.5.1) in decimal. */
+static gchar *
+put_v6(gchar *to, const guint8 b[16])
+{
+  guint words[8];
+  gint zeros, len, i = 0;
+
+  for (gint word = 0; word < 8; word++)
+    words[word] = b[2 * word] << 8 | b[2 * word + 1];
+  zeros = find_zeros(words, &len);
+  while (i < 8)
+    {
+      if (len && i == zeros)
+        {
+          *to++ = ':';
+          i += len;
+          if (i == 8)
+            *to++ = ':';
+          continue;
+        }
+      if (i)
+        *to++ = ':';
+      if (i == 6 && zeros == 0 && len == 6)
+        return put_v4(to, b + 12);
+      to = put_hex(to, words[i++]);
+    }
+  return to;
+}
+
 gsize
 mt_ip_format(const MtIp *ip, gchar text[MT_IP_TEXT_BYTES])
 {
-  gchar *to = text;
+  gchar *to = mt_ip_is_v4(ip) ? put_v4(text, ip->b + 12) : put_v6(text, ip->b);
 
-  if (!mt_ip_is_v4(ip))
-    {
-      inet_ntop(AF_INET6, ip->b, text, MT_IP_TEXT_BYTES);
-      return strlen(text);
-    }
-  for (gint i = 12; i < 16; i++)
-    {
-      if (i > 12)
-        *to++ = '.';
-      to = put_decimal(to, ip->b[i]);
-    }
   *to = '\0';
   return to - text;
 }

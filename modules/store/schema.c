@@ -78,6 +78,7 @@ static const gchar segment_tables[]
 static const gchar segment_indexes[]
   = "CREATE INDEX message_@_queue_id ON message_@(queue_id);"
     "CREATE INDEX message_@_message_id ON message_@(message_id);"
+    "CREATE INDEX message_@_auth_user ON message_@(auth_user, ts) WHERE auth_user IS NOT NULL;"
     "CREATE INDEX message_@_parent ON message_@(parent) WHERE parent IS NOT NULL;"
     "CREATE INDEX delivery_@_message ON delivery_@(message);"
     "CREATE INDEX delivery_@_ts ON delivery_@(ts);"
@@ -97,7 +98,8 @@ static const gchar segment_indexes[]
     "CREATE INDEX reject_@_client_ip ON reject_@(client_ip, ts);"
     "CREATE INDEX mailbox_@_message_id ON mailbox_@(message_id);"
     "CREATE INDEX mailbox_@_account ON mailbox_@(account, ts);"
-    "CREATE INDEX incident_@_ts ON incident_@(ts);";
+    "CREATE INDEX incident_@_ts ON incident_@(ts);"
+    "CREATE INDEX name_@_domain ON name_@(" MT_SCHEMA_NAME_DOMAIN ") WHERE instr(text, char(64));";
 
 static const gchar *const segment_table_names[]
   = { "message", "delivery", "attempt",  "access",     "failure",

@@ -20,6 +20,10 @@
 /* SQLite takes no more than 500 arms in a view; planning time grows with them. */
 #define MT_SEGMENTS_MAX 64
 
+/* The domain of a name that is an address, in small letters: what stands behind the last at sign. */
+#define MT_SCHEMA_NAME_DOMAIN \
+  "lower(substr(text, length(rtrim(text, replace(text, char(64), '')))+1))"
+
 /* mt_schema_create: the tables that are there once, in an empty store. */
 gboolean mt_schema_create(sqlite3 *db);
 

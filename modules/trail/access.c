@@ -44,18 +44,25 @@ failure_text(const MtFailure *failure, MtText field)
 
 /* ---- memory ---------------------------------------------------------------------- */
 
-static void
-free_access(MtAccess *access)
+/* What most logins, and most failed ones, hold. */
+#define FIRST_TEXT_BYTES 88
+
+static MtAccess *
+alloc_access(MtTrail *trail)
 {
-  mt_arena_clear(&access->arena);
-  g_free(access);
+  MtAccess *access = mt_pool_take0(&trail->pool, sizeof *access);
+
+  mt_arena_init(&access->arena, &trail->pool, FIRST_TEXT_BYTES);
+  return access;
 }
 
-static void
-free_failure(MtFailure *failure)
+static MtFailure *
+alloc_failure(MtTrail *trail)
 {
-  mt_arena_clear(&failure->arena);
-  g_free(failure);
+  MtFailure *failure = mt_pool_take0(&trail->pool, sizeof *failure);
+
+  mt_arena_init(&failure->arena, &trail->pool, FIRST_TEXT_BYTES);
+  return failure;
 }
 
 static void
@@ -64,7 +71,8 @@ drop_access(MtTrail *trail, MtAccess *access)
   mt_table_remove(&trail->by_access, &access->by_key);
   MT_LRU_REMOVE(&trail->accesses, access);
   trail->access_bytes -= access->bytes;
-  free_access(access);
+  mt_arena_leave(&access->arena, &trail->pool);
+  mt_pool_give(&trail->pool, access, sizeof *access);
 }
 
 static void
@@ -75,7 +83,8 @@ drop_failure(MtTrail *trail, MtFailure *failure)
   mt_table_remove(&trail->by_attempt, &failure->by_attempt);
   MT_LRU_REMOVE(&trail->failures, failure);
   trail->access_bytes -= failure->bytes;
-  free_failure(failure);
+  mt_arena_leave(&failure->arena, &trail->pool);
+  mt_pool_give(&trail->pool, failure, sizeof *failure);
 }
 
 void
@@ -104,9 +113,9 @@ mt_access_init(MtTrail *trail)
 }
 
 static void
-weigh(MtTrail *trail, gsize *bytes, const MtArena *arena)
+weigh(MtTrail *trail, guint32 *bytes, const MtArena *arena)
 {
-  trail->access_bytes += arena->size - *bytes;
+  trail->access_bytes += (gsize) arena->size - *bytes;
   *bytes = arena->size;
 }
 
@@ -156,9 +165,9 @@ mt_access_committed(MtTrail *trail)
 static void
 touch_access(MtTrail *trail, MtAccess *access)
 {
-  MT_LRU_TOUCH(&trail->accesses, access);
   if (access->dirty)
     return;
+  MT_LRU_TOUCH(&trail->accesses, access);
   access->dirty = TRUE;
   g_ptr_array_add(trail->dirty_accesses, access);
 }
@@ -177,30 +186,31 @@ touch_failure(MtTrail *trail, MtFailure *failure)
 
 /* Dovecot's session IDs are random; where there is none, the account's latest. */
 static guint64
-mailbox_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+mailbox_key(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   MtSpan session = mt_event_text(event, MT_F_SESSION);
 
   if (session.len)
     return mt_hash_mix(mt_trail_hash(trail, session), MT_WORD_NONE);
   return mt_hash_mix(
-      mt_hash_mix(mt_trail_hash(trail, line->host), mt_event_word(event, MT_F_SERVICE)),
+      mt_hash_mix(mt_trail_hash_name(trail, line->host), mt_event_word(event, MT_F_SERVICE)),
       mt_trail_hash(trail, mt_event_text(event, MT_F_ACCOUNT)));
 }
 
 guint64
-mt_access_smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+mt_access_smtp_key(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
-  guint64 key = mt_hash_mix(mt_trail_hash(trail, line->host), mt_trail_hash(trail, line->program));
+  guint64 key =
+      mt_hash_mix(mt_trail_hash_name(trail, line->host), mt_trail_hash_name(trail, line->program));
 
   key = mt_hash_mix(key, line->pid);
-  return ip ? mt_hash_mix(key, mt_hash(&trail->key, ip->b, 16)) : key;
+  return ip ? mt_hash_mix(key, mt_trail_hash_ip(trail, ip)) : key;
 }
 
 /* A login that an SMTP server tells of, not its submissions: of its connection. */
 static guint64
-login_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+login_key(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   if (mt_event_word(event, MT_F_SERVICE) == MT_WORD_SMTP && !mt_event_has(event, MT_F_SESSION)
       && mt_event_has(event, MT_F_CLIENT_IP) && line->pid >= 0)
@@ -210,7 +220,7 @@ login_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 
 /* The connection that a line is of: by its session, or by process and client. */
 static guint64
-connection_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+connection_key(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   return mt_event_has(event, MT_F_SESSION) ? mailbox_key(trail, line, event)
                                            : mt_access_smtp_key(trail, line, event);
@@ -234,7 +244,7 @@ load_access(gpointer sink, const MtAccessRow *row)
 
   if (is_in_memory(trail, row))
     return;
-  access = g_new0(MtAccess, 1);
+  access = alloc_access(trail);
   arena = &access->arena;
   access->id = row->id;
   access->at = row->at;
@@ -338,7 +348,7 @@ take_waiting(MtTrail *trail, MtAccess *access, guint64 key)
         continue;
       if (event.has[0] || event.has[1])
         end_access(trail, access, &line, &event);
-      mt_pending_remove(trail, pending);
+      mt_pending_use_up(trail, pending);
     }
 }
 
@@ -346,7 +356,7 @@ static MtAccess *
 new_access(MtTrail *trail, guint64 key, const MtLine *line, const MtEvent *event, MtSpan account,
            MtWord service)
 {
-  MtAccess *access = g_new0(MtAccess, 1);
+  MtAccess *access = alloc_access(trail);
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
   const MtIp *local_ip = mt_event_ip(event, MT_F_LOCAL_IP);
 
@@ -476,7 +486,7 @@ take_early_end(MtTrail *trail, MtAccess *access, guint64 key)
     return;
   mt_pending_read(pending, &event, &line);
   end_access(trail, access, &line, &event);
-  mt_pending_remove(trail, pending);
+  mt_pending_use_up(trail, pending);
 }
 
 /* smtpd tells of the end of a connection after all that happened in it: what comes later is
@@ -520,25 +530,40 @@ mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEvent *event
   return TRUE;
 }
 
-/* Postfix counts the commands of a session: "ehlo=1 auth=1 mail=0/1 quit=1".  TRUE: one of
- * these, which stands behind others, was successful. */
+/* "auth=1" of the commands of a session: it was successful. */
 static gboolean
-has_done(MtSpan counts, MtSpan command)
+has_done(const MtCursor *at, MtSpan command)
 {
-  const gchar *at = mt_span_find(counts, command);
+  MtCursor cur = *at;
 
-  return at && at + command.len < counts.at + counts.len && at[command.len] >= '1'
-         && at[command.len] <= '9';
+  return mt_scan_span(&cur, command) && mt_cursor_peek(&cur) >= '1' && mt_cursor_peek(&cur) <= '9';
 }
 
-/* A session that logged in and handed in mail has an accept line: it is still to come. */
+/* Postfix counts the commands of a session: "ehlo=1 auth=1 mail=0/1 quit=1".  One that logged
+ * in and handed in mail has an accept line: it is still to come. */
 static gboolean
 has_login_to_come(const MtEvent *event)
 {
-  MtSpan counts = mt_event_text(event, MT_F_REASON);
+  MtCursor cur = mt_cursor(mt_event_text(event, MT_F_REASON));
+  gboolean auth = FALSE, mail = FALSE, rcpt = FALSE;
+  MtSpan before;
 
-  return has_done(counts, MT_SPAN(" auth=")) && has_done(counts, MT_SPAN(" mail="))
-         && has_done(counts, MT_SPAN(" rcpt="));
+  while (mt_scan_until(&cur, ' ', &before)) /* none of the three stands first */
+    switch (mt_cursor_peek(&cur))
+      {
+      case 'a':
+        auth |= has_done(&cur, MT_SPAN("auth="));
+        break;
+      case 'm':
+        mail |= has_done(&cur, MT_SPAN("mail="));
+        break;
+      case 'r':
+        rcpt |= has_done(&cur, MT_SPAN("rcpt="));
+        break;
+      default:
+        break;
+      }
+  return auth && mail && rcpt;
 }
 
 void
@@ -556,15 +581,15 @@ mt_access_push_disconnect(MtTrail *trail, const MtLine *line, const MtEvent *eve
 /* ---- failed logins --------------------------------------------------------------- */
 
 static guint64
-attempt_hash(const MtTrail *trail, const MtIp *ip, MtSpan account)
+attempt_hash(MtTrail *trail, const MtIp *ip, MtSpan account)
 {
   guint64 hash = mt_trail_hash(trail, account);
 
-  return ip ? mt_hash_mix(hash, mt_hash(&trail->key, ip->b, 16)) : hash;
+  return ip ? mt_hash_mix(hash, mt_trail_hash_ip(trail, ip)) : hash;
 }
 
 static guint64
-attempt_of(const MtTrail *trail, const MtEvent *event)
+attempt_of(MtTrail *trail, const MtEvent *event)
 {
   return attempt_hash(trail, mt_event_ip(event, MT_F_CLIENT_IP),
                       mt_event_text(event, MT_F_ACCOUNT));
@@ -597,7 +622,7 @@ find_by_session(const MtTrail *trail, MtSpan session)
 
 /* The other daemon's word on the same attempt: each of them tells it once. */
 static MtFailure *
-find_by_attempt(const MtTrail *trail, const MtEvent *event, MtTime at)
+find_by_attempt(MtTrail *trail, const MtEvent *event, MtTime at)
 {
   MtSpan account = mt_event_text(event, MT_F_ACCOUNT);
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
@@ -701,7 +726,7 @@ take_look_up(MtTrail *trail, guint64 key, MtTime at, MtEvent *event)
 static MtFailure *
 new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  MtFailure *failure = g_new0(MtFailure, 1);
+  MtFailure *failure = alloc_failure(trail);
   MtSpan session = mt_event_text(event, MT_F_SESSION);
 
   failure->id = trail->ids.failure++;
@@ -851,7 +876,7 @@ static void
 load_failure(gpointer sink, const MtFailureRow *row)
 {
   MtTrail *trail = sink;
-  MtFailure *failure = g_new0(MtFailure, 1);
+  MtFailure *failure = alloc_failure(trail);
   MtArena *arena = &failure->arena;
 
   failure->id = row->id;
@@ -896,42 +921,49 @@ mt_access_load(MtTrail *trail)
                                 MAX_ACCESSES / 2, load_open_access, trail);
 }
 
-static void
-flush_access(MtTrail *trail, MtBatch *batch, const MtAccess *access)
+static MtSpan
+batch_ip(MtBatch *batch, gboolean has, const MtIp *ip)
 {
-  MtAccessRow row = { .id = access->id, .day = access->day, .stored_day = access->stored_day };
-  gchar ip[MT_IP_TEXT_BYTES];
+  gchar text[MT_IP_TEXT_BYTES];
 
-  row.key = access->by_key.hash;
-  row.at = access->at;
-  row.last_at = access->last_at;
-  row.ended_at = access->ended_at;
-  if (access->has_ip)
-    row.ip = mt_batch_text(batch, mt_span(ip, mt_ip_format(&access->ip, ip)));
-  if (access->has_local_ip)
-    row.local_ip = mt_batch_text(batch, mt_span(ip, mt_ip_format(&access->local_ip, ip)));
-  row.account = mt_batch_text(batch, access_text(access, access->account));
-  row.method = mt_batch_text(batch, access_text(access, access->method));
-  row.session = mt_batch_text(batch, access_text(access, access->session));
-  row.host = mt_batch_text(batch, access_text(access, access->host));
-  row.client = mt_batch_text(batch, access_text(access, access->client));
-  row.city = mt_batch_text(batch, access_text(access, access->city));
-  row.country_name = mt_batch_text(batch, access_text(access, access->country_name));
-  memcpy(row.country, access->country, sizeof row.country);
-  row.asn = access->asn;
-  row.service = access->service;
-  row.tls = access->tls;
-  row.in_bytes = access->in_bytes;
-  row.out_bytes = access->out_bytes;
-  row.deleted = access->deleted;
-  row.expunged = access->expunged;
-  row.trashed = access->trashed;
-  g_array_append_val(batch->accesses, row);
-  (void) trail;
+  return has ? mt_batch_text(batch, mt_span(text, mt_ip_format(ip, text))) : MT_NO_SPAN;
+}
+
+static void
+flush_access(MtBatch *batch, const MtAccess *access)
+{
+  MtAccessRow *row = MT_BATCH_ADD(batch->accesses, MtAccessRow);
+  MtTexts texts = mt_texts(batch, &access->arena);
+
+  row->id = access->id;
+  row->day = access->day;
+  row->stored_day = access->stored_day;
+  row->key = access->by_key.hash;
+  row->at = access->at;
+  row->last_at = access->last_at;
+  row->ended_at = access->ended_at;
+  row->ip = batch_ip(batch, access->has_ip, &access->ip);
+  row->local_ip = batch_ip(batch, access->has_local_ip, &access->local_ip);
+  row->account = mt_texts_get(&texts, access->account);
+  row->method = mt_texts_get(&texts, access->method);
+  row->session = mt_texts_get(&texts, access->session);
+  row->host = mt_texts_get(&texts, access->host);
+  row->client = mt_texts_get(&texts, access->client);
+  row->city = mt_texts_get(&texts, access->city);
+  row->country_name = mt_texts_get(&texts, access->country_name);
+  memcpy(row->country, access->country, sizeof row->country);
+  row->asn = access->asn;
+  row->service = access->service;
+  row->tls = access->tls;
+  row->in_bytes = access->in_bytes;
+  row->out_bytes = access->out_bytes;
+  row->deleted = access->deleted;
+  row->expunged = access->expunged;
+  row->trashed = access->trashed;
 }
 
 MtSpan
-mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES])
+mt_trail_shown_account(MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES])
 {
   if (!account.len || trail->settings->store_unknown_accounts
       || mt_trail_is_known_account(trail, account))
@@ -942,38 +974,40 @@ mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MAS
 static void
 flush_failure(MtTrail *trail, MtBatch *batch, const MtFailure *failure)
 {
-  MtFailureRow row = { .id = failure->id, .day = failure->day, .stored_day = failure->stored_day };
-  gchar ip[MT_IP_TEXT_BYTES], masked[MT_MASKED_BYTES];
+  MtFailureRow *row = MT_BATCH_ADD(batch->failures, MtFailureRow);
+  MtTexts texts = mt_texts(batch, &failure->arena);
+  gchar masked[MT_MASKED_BYTES];
   MtSpan account = failure_text(failure, failure->account);
 
-  row.at = failure->at;
-  if (failure->has_ip)
-    row.ip = mt_batch_text(batch, mt_span(ip, mt_ip_format(&failure->ip, ip)));
-  row.account = mt_batch_text(batch, mt_trail_shown_account(trail, account, masked));
-  row.tag = failure->tag;
-  if (row.tag == MT_NO_TAG && row.account.len && !mt_span_equal(row.account, account))
-    row.tag = mt_hash_tag(&trail->key, account);
-  row.reason = mt_batch_text(batch, failure_text(failure, failure->reason));
-  row.method = mt_batch_text(batch, failure_text(failure, failure->method));
-  row.session = mt_batch_text(batch, failure_text(failure, failure->session));
-  row.host = mt_batch_text(batch, failure_text(failure, failure->host));
-  row.client = mt_batch_text(batch, failure_text(failure, failure->client));
-  row.city = mt_batch_text(batch, failure_text(failure, failure->city));
-  row.country_name = mt_batch_text(batch, failure_text(failure, failure->country_name));
-  memcpy(row.country, failure->country, sizeof row.country);
-  row.asn = failure->asn;
-  row.service = failure->service;
-  row.tls = failure->tls;
-  row.attempts = failure->attempts;
-  row.sources = failure->sources;
-  g_array_append_val(batch->failures, row);
+  row->id = failure->id;
+  row->day = failure->day;
+  row->stored_day = failure->stored_day;
+  row->at = failure->at;
+  row->ip = batch_ip(batch, failure->has_ip, &failure->ip);
+  row->account = mt_batch_text(batch, mt_trail_shown_account(trail, account, masked));
+  row->tag = failure->tag;
+  if (row->tag == MT_NO_TAG && row->account.len && !mt_span_equal(row->account, account))
+    row->tag = mt_hash_tag(&trail->key, account);
+  row->reason = mt_texts_get(&texts, failure->reason);
+  row->method = mt_texts_get(&texts, failure->method);
+  row->session = mt_texts_get(&texts, failure->session);
+  row->host = mt_texts_get(&texts, failure->host);
+  row->client = mt_texts_get(&texts, failure->client);
+  row->city = mt_texts_get(&texts, failure->city);
+  row->country_name = mt_texts_get(&texts, failure->country_name);
+  memcpy(row->country, failure->country, sizeof row->country);
+  row->asn = failure->asn;
+  row->service = failure->service;
+  row->tls = failure->tls;
+  row->attempts = failure->attempts;
+  row->sources = failure->sources;
 }
 
 void
 mt_access_flush(MtTrail *trail, MtBatch *batch)
 {
   for (guint i = 0; i < trail->dirty_accesses->len; i++)
-    flush_access(trail, batch, g_ptr_array_index(trail->dirty_accesses, i));
+    flush_access(batch, g_ptr_array_index(trail->dirty_accesses, i));
   for (guint i = 0; i < trail->dirty_failures->len; i++)
     flush_failure(trail, batch, g_ptr_array_index(trail->dirty_failures, i));
 }

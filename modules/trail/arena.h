@@ -10,6 +10,7 @@
 #define MT_TRAIL_ARENA_H
 
 #include "scan/span.h"
+#include "trail/pool.h"
 
 /* A text in an arena; 0 is none, which is not the empty text. */
 typedef guint32 MtText;
@@ -27,7 +28,15 @@ typedef struct
   guint32 size;
 } MtArena;
 
+/* mt_arena_init: a first block of @pool (transfer none), which outlives the arena, with room
+ * for @bytes.  An arena that is all zero is good, too: its block comes from the allocator. */
+void mt_arena_init(MtArena *arena, MtPool *pool, guint32 bytes);
+
 void mt_arena_clear(MtArena *arena);
+
+/* mt_arena_leave: as mt_arena_clear(), of one that is known to be @pool's: its block, which
+ * may lie where the processor has long not been, is not looked at. */
+void mt_arena_leave(MtArena *arena, MtPool *pool);
 
 /* mt_arena_put: copies @text in, which may stand in the arena itself.  A span without
  * bytes (at == NULL) gives 0. */

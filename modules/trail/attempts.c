@@ -10,7 +10,7 @@
 #define ENVELOPE_US (7 * MT_DAY_US)
 
 static guint64
-attempt_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+attempt_key(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   return mt_hash_mix(mt_note_key(trail, line, line->program, mt_event_text(event, MT_F_SESSION)),
                      MT_F_SESSION);
@@ -50,7 +50,7 @@ mt_attempt_end(MtTrail *trail, const MtLine *line, MtEvent *event)
 /* ---- by the envelope alone -------------------------------------------------------------- */
 
 static guint64
-envelope_key(const MtTrail *trail, const MtLine *line, MtSpan sender, MtSpan recipient)
+envelope_key(MtTrail *trail, const MtLine *line, MtSpan sender, MtSpan recipient)
 {
   return mt_note_key(trail, line, sender, recipient);
 }
@@ -110,10 +110,13 @@ void
 mt_attempt_settle(MtTrail *trail, const MtLine *line, MtSpan queue_id)
 {
   MtMessage *message = mt_message_waiting(trail, line->host, queue_id);
+  const MtMessageMore *more;
   MtEvent event;
 
-  if (!message || message->n_deliveries == 0 || message->n_away_waiting
-      || (gint64) message->n_deliveries + message->n_away < message->nrcpt)
+  if (!message || message->n_deliveries == 0)
+    return;
+  more = mt_message_more(message);
+  if (more->n_away_waiting || (gint64) message->n_deliveries + more->n_away < message->nrcpt)
     return;
   for (guint i = 0; i < message->n_deliveries; i++)
     if (!is_final(message->deliveries[i].status))

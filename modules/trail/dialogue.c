@@ -60,10 +60,11 @@ mt_note_drop(MtTrail *trail, MtNote *note)
 }
 
 guint64
-mt_note_key(const MtTrail *trail, const MtLine *line, MtSpan thing, MtSpan name)
+mt_note_key(MtTrail *trail, const MtLine *line, MtSpan thing, MtSpan name)
 {
-  return mt_hash_mix(mt_hash_mix(mt_trail_hash(trail, line->host), mt_trail_hash(trail, thing)),
-                     mt_trail_hash(trail, name));
+  return mt_hash_mix(
+      mt_hash_mix(mt_trail_hash_name(trail, line->host), mt_trail_hash(trail, thing)),
+      mt_trail_hash(trail, name));
 }
 
 void
@@ -144,7 +145,7 @@ begin_event(MtEvent *event, MtEventKind kind, MtSpan queue_id)
 }
 
 static guint64
-name_key(const MtTrail *trail, const MtLine *line, MtSpan name)
+name_key(MtTrail *trail, const MtLine *line, MtSpan name)
 {
   return mt_note_key(trail, line, MT_SPAN("spool"), name);
 }
@@ -798,9 +799,12 @@ static const struct
 gboolean
 mt_dialogue_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)
 {
-  for (guint i = 0; event->dialect && i < G_N_ELEMENTS(dialects); i++)
-    if (event->dialect[0] == dialects[i].dialect[0]
-        && g_str_equal(event->dialect, dialects[i].dialect))
+  gchar first = event->dialect ? event->dialect[0] : '\0';
+
+  if (first != 'i' && first != 'q' && first != 's') /* most lines are of others */
+    return FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(dialects); i++)
+    if (first == dialects[i].dialect[0] && g_str_equal(event->dialect, dialects[i].dialect))
       return dialects[i].push(trail, line, event, fact);
   return FALSE;
 }

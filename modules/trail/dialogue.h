@@ -35,7 +35,7 @@ void mt_note_keep(MtTrail *trail, const MtLine *line, MtNote *note);
 void mt_note_drop(MtTrail *trail, MtNote *note);
 
 /* mt_note_key: of a session, message or number, of one kind of thing, on the line's host. */
-guint64 mt_note_key(const MtTrail *trail, const MtLine *line, MtSpan thing, MtSpan name);
+guint64 mt_note_key(MtTrail *trail, const MtLine *line, MtSpan thing, MtSpan name);
 
 /* mt_event_copy_field: takes over a field where it is there. */
 static inline void

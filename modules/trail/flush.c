@@ -31,6 +31,17 @@ is_incoming(MtDirection direction)
   return direction == MT_DIRECTION_IN || direction == MT_DIRECTION_LOCAL;
 }
 
+/* Most stand in the message already. */
+static MtText
+keep_account(MtMessage *message, MtSpan account)
+{
+  if (message->sender && mt_span_equal(text(message, message->sender), account))
+    return message->sender;
+  if (message->auth_user && mt_span_equal(text(message, message->auth_user), account))
+    return message->auth_user;
+  return mt_arena_put(&message->arena, account);
+}
+
 void
 mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome,
                MtDirection direction, MtCounted *counted)
@@ -44,7 +55,7 @@ mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome
       return;
     }
   if (!mt_span_equal(text(message, counted->account), account))
-    counted->account = mt_arena_put(&message->arena, account);
+    counted->account = keep_account(message, account);
   counted->outcome = outcome;
   counted->direction = direction;
   counted->day = mt_time_day(message->root_at);
@@ -104,30 +115,21 @@ count(MtTrail *trail, MtMessage *message, MtDelivery *delivery, MtOutcome outcom
 
 /* ---- rows ------------------------------------------------------------------------ */
 
-static MtSpan
-batch_ip(MtBatch *batch, gboolean has, const MtIp *ip)
-{
-  gchar buffer[MT_IP_TEXT_BYTES];
-
-  return has ? mt_batch_text(batch, mt_span(buffer, mt_ip_format(ip, buffer))) : MT_NO_SPAN;
-}
-
 static void
-fill_delivery_texts(MtBatch *batch, const MtMessage *message, const MtDelivery *delivery,
-                    MtDeliveryRow *row)
+fill_delivery_texts(const MtTexts *texts, const MtDelivery *delivery, MtDeliveryRow *row)
 {
-  row->recipient = mt_batch_text(batch, text(message, delivery->recipient));
-  row->orig_recipient = mt_batch_text(batch, text(message, delivery->orig_recipient));
-  row->relay_name = mt_batch_text(batch, text(message, delivery->relay_name));
-  row->relay_ip = batch_ip(batch, delivery->has_relay_ip, &delivery->relay_ip);
-  row->transport = mt_batch_text(batch, text(message, delivery->transport));
-  row->dsn = mt_batch_text(batch, text(message, delivery->dsn));
-  row->reply = mt_batch_text(batch, text(message, delivery->reply));
-  row->next_queue_id = mt_batch_text(batch, text(message, delivery->next_queue_id));
-  row->session = mt_batch_text(batch, text(message, delivery->session));
-  row->mailbox = mt_batch_text(batch, text(message, delivery->mailbox));
-  row->forwarded_to = mt_batch_text(batch, text(message, delivery->forwarded_to));
-  row->filter_rule = mt_batch_text(batch, text(message, delivery->filter_rule));
+  row->recipient = mt_texts_get(texts, delivery->recipient);
+  row->orig_recipient = mt_texts_get(texts, delivery->orig_recipient);
+  row->relay_name = mt_texts_get(texts, delivery->relay_name);
+  row->relay_ip = mt_texts_get(texts, delivery->relay_ip);
+  row->transport = mt_texts_get(texts, delivery->transport);
+  row->dsn = mt_texts_get(texts, delivery->dsn);
+  row->reply = mt_texts_get(texts, delivery->reply);
+  row->next_queue_id = mt_texts_get(texts, delivery->next_queue_id);
+  row->session = mt_texts_get(texts, delivery->session);
+  row->mailbox = mt_texts_get(texts, delivery->mailbox);
+  row->forwarded_to = mt_texts_get(texts, delivery->forwarded_to);
+  row->filter_rule = mt_texts_get(texts, delivery->filter_rule);
 }
 
 static MtReason
@@ -153,34 +155,39 @@ is_ignored(const MtTrail *trail, const MtMessage *message, const MtDelivery *del
 }
 
 static void
-flush_delivery(MtTrail *trail, MtBatch *batch, MtMessage *message, MtDelivery *delivery)
+flush_delivery(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtDelivery *delivery)
 {
   MtOutcome outcome = mt_judge_outcome(message, delivery);
   MtDirection direction = mt_judge_direction(trail, message, delivery);
-  MtDeliveryRow row = { .id = delivery->id, .message_id = message->id, .day = message->day };
+  gboolean removed;
+  MtDeliveryRow *row;
 
   delivery->ignored = is_ignored(trail, message, delivery);
-  row.removed = delivery->removed || delivery->ignored;
-  if (row.removed)
+  removed = delivery->removed || delivery->ignored;
+  if (removed)
     outcome = MT_OUTCOME_NONE;
   count(trail, message, delivery, outcome, direction);
-  row.stored_day = delivery->stored_day;
-  if (row.removed && row.stored_day == MT_NO_DAY)
+  if (removed && delivery->stored_day == MT_NO_DAY)
     return;
-  row.mail_at = message->root_at;
-  row.last_at = delivery->last_at;
-  row.sender = mt_batch_text(batch, text(message, message->sender));
-  fill_delivery_texts(batch, message, delivery, &row);
-  row.delay_us = delivery->delay_us;
-  row.attempts = delivery->attempts;
-  row.revision = delivery->revision;
-  row.status = delivery->status;
-  row.stored_action = delivery->stored_action;
-  row.outcome = outcome;
-  row.direction = direction;
-  row.reason = reason_of(trail, message, delivery, outcome);
-  row.flags = delivery->flags;
-  g_array_append_val(batch->deliveries, row);
+  row = MT_BATCH_ADD(texts->batch->deliveries, MtDeliveryRow);
+  row->id = delivery->id;
+  row->message_id = message->id;
+  row->day = message->day;
+  row->stored_day = delivery->stored_day;
+  row->removed = removed;
+  row->mail_at = message->root_at;
+  row->last_at = delivery->last_at;
+  row->sender = mt_texts_get(texts, message->sender);
+  fill_delivery_texts(texts, delivery, row);
+  row->delay_us = delivery->delay_us;
+  row->attempts = delivery->attempts;
+  row->revision = delivery->revision;
+  row->status = delivery->status;
+  row->stored_action = delivery->stored_action;
+  row->outcome = outcome;
+  row->direction = direction;
+  row->reason = reason_of(trail, message, delivery, outcome);
+  row->flags = delivery->flags;
 }
 
 /* A message in the queue that nobody has tried to deliver is seen all the same: as
@@ -194,7 +201,7 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
   gboolean wanted = (waits && entered && !moved) || message->flags & MT_MESSAGE_DELETED;
   MtDelivery *delivery;
 
-  if (message->n_deliveries == 0 && !message->n_away && wanted)
+  if (message->n_deliveries == 0 && !mt_message_more(message)->n_away && wanted)
     {
       delivery = mt_message_delivery(trail, message, MT_NO_SPAN, MT_NO_SPAN, TRUE);
       delivery->flags |= MT_DELIVERY_PLACEHOLDER;
@@ -206,52 +213,57 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
 }
 
 static void
-fill_message_texts(MtBatch *batch, const MtMessage *message, MtMessageRow *row)
+fill_message_texts(const MtTexts *texts, const MtMessage *message, MtMessageRow *row)
 {
-  row->host = mt_batch_text(batch, text(message, message->host));
-  row->instance = mt_batch_text(batch, text(message, message->instance));
-  row->queue_id = mt_batch_text(batch, text(message, message->queue_id));
-  row->message_id = mt_batch_text(batch, text(message, message->message_id));
-  row->sender = mt_batch_text(batch, text(message, message->sender));
-  row->subject = mt_batch_text(batch, text(message, message->subject));
-  row->client_ip = mt_batch_text(batch, text(message, message->client_ip_text));
-  row->client_name = mt_batch_text(batch, text(message, message->client_name));
-  row->auth_user = mt_batch_text(batch, text(message, message->auth_user));
-  row->auth_method = mt_batch_text(batch, text(message, message->auth_method));
-  row->service = mt_batch_text(batch, text(message, message->service));
-  row->parent_queue_id = mt_batch_text(batch, text(message, message->parent_queue_id));
-  row->spam_action = mt_batch_text(batch, text(message, message->spam_action));
-  row->virus = mt_batch_text(batch, text(message, message->virus));
-  row->spf = mt_batch_text(batch, text(message, message->spf));
-  row->dkim = mt_batch_text(batch, text(message, message->dkim));
-  row->dmarc = mt_batch_text(batch, text(message, message->dmarc));
+  const MtMessageMore *more = mt_message_more(message);
+
+  row->host = mt_texts_get(texts, message->host);
+  row->instance = mt_texts_get(texts, message->instance);
+  row->queue_id = mt_texts_get(texts, message->queue_id);
+  row->message_id = mt_texts_get(texts, message->message_id);
+  row->sender = mt_texts_get(texts, message->sender);
+  row->subject = mt_texts_get(texts, message->subject);
+  row->client_ip = mt_texts_get(texts, message->client_ip);
+  row->client_name = mt_texts_get(texts, message->client_name);
+  row->auth_user = mt_texts_get(texts, message->auth_user);
+  row->auth_method = mt_texts_get(texts, message->auth_method);
+  row->service = mt_texts_get(texts, message->service);
+  row->parent_queue_id = mt_texts_get(texts, message->parent_queue_id);
+  row->spam_action = mt_texts_get(texts, more->spam_action);
+  row->virus = mt_texts_get(texts, more->virus);
+  row->spf = mt_texts_get(texts, more->spf);
+  row->dkim = mt_texts_get(texts, more->dkim);
+  row->dmarc = mt_texts_get(texts, more->dmarc);
 }
 
 static void
-flush_message(MtTrail *trail, MtBatch *batch, MtMessage *message, MtLocate locate, gpointer user)
+flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate locate,
+              gpointer user)
 {
-  MtMessageRow row = { .id = message->id, .root_id = message->root_id };
+  MtMessageRow *row = MT_BATCH_ADD(texts->batch->messages, MtMessageRow);
+  MtIp ip;
 
-  row.root_at = message->root_at;
-  row.day = message->day;
-  row.stored_day = message->stored_day;
-  row.first_at = message->first_at;
-  row.last_at = message->last_at;
-  row.dequeued_at = message->dequeued_at;
-  fill_message_texts(batch, message, &row);
+  row->id = message->id;
+  row->root_id = message->root_id;
+  row->root_at = message->root_at;
+  row->day = message->day;
+  row->stored_day = message->stored_day;
+  row->first_at = message->first_at;
+  row->last_at = message->last_at;
+  row->dequeued_at = message->dequeued_at;
+  fill_message_texts(texts, message, row);
   if (!trail->settings->store_subject)
-    row.subject = MT_NO_SPAN;
-  row.parent_id = message->parent_id;
-  row.parent_kind = message->parent_kind;
-  row.size = message->size;
-  row.nrcpt = message->nrcpt;
-  row.port = message->port;
-  row.spam_score = message->spam_score;
-  row.flags = message->flags;
-  row.state = mt_judge_state(message);
-  if (locate && message->has_client_ip)
-    locate(user, &message->client_ip, row.country);
-  g_array_append_val(batch->messages, row);
+    row->subject = MT_NO_SPAN;
+  row->parent_id = message->parent_id;
+  row->parent_kind = message->parent_kind;
+  row->size = message->size;
+  row->nrcpt = message->nrcpt;
+  row->port = message->port;
+  row->spam_score = mt_message_more(message)->spam_score;
+  row->flags = message->flags;
+  row->state = mt_judge_state(message);
+  if (locate && mt_message_client_ip(message, &ip))
+    locate(user, &ip, row->country);
 }
 
 /* What the message itself decides for all its deliveries: where they lie, and what
@@ -262,6 +274,30 @@ deliveries_follow(const MtMessage *message)
   return message->stored_day != MT_NO_DAY && message->stored_day != message->day;
 }
 
+/* Messages of a batch lie anywhere: what is needed of the next ones is on its way meanwhile. */
+#define AHEAD 4
+
+static void
+fetch(const GPtrArray *dirty, guint i)
+{
+  const gchar *whole;
+  const MtMessage *next;
+
+  if (i + 2 * AHEAD < dirty->len)
+    {
+      whole = g_ptr_array_index(dirty, i + 2 * AHEAD);
+      for (gsize at = 0; at < sizeof(MtMessage); at += 64)
+        __builtin_prefetch(whole + at);
+    }
+  if (i + AHEAD >= dirty->len)
+    return;
+  next = g_ptr_array_index(dirty, i + AHEAD);
+  for (gsize at = 0; at < MIN(next->arena.used, 256); at += 64)
+    __builtin_prefetch(next->arena.bytes + at);
+  for (gsize at = 0; next->n_deliveries && at < sizeof(MtDelivery); at += 64)
+    __builtin_prefetch((const gchar *) next->deliveries + at);
+}
+
 void
 mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user)
 {
@@ -269,12 +305,15 @@ mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user
     {
       MtMessage *message = g_ptr_array_index(trail->dirty, i);
       gboolean all = deliveries_follow(message);
+      MtTexts texts;
 
+      fetch(trail->dirty, i);
       keep_placeholder(trail, message, mt_judge_state(message));
-      flush_message(trail, batch, message, locate, user);
+      texts = mt_texts(batch, &message->arena);
+      flush_message(trail, &texts, message, locate, user);
       for (guint d = 0; d < message->n_deliveries; d++)
         if (all || message->deliveries[d].dirty)
-          flush_delivery(trail, batch, message, &message->deliveries[d]);
+          flush_delivery(trail, &texts, message, &message->deliveries[d]);
     }
 }
 
@@ -309,6 +348,7 @@ mt_flush_committed(MtTrail *trail)
     {
       MtMessage *message = g_ptr_array_index(trail->dirty, i);
 
+      fetch(trail->dirty, i);
       message->dirty = FALSE;
       message->stored_day = message->day;
       settle_deliveries(trail, message);

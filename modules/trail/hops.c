@@ -69,15 +69,18 @@ take_root(MtTrail *trail, MtMessage *message)
 void
 mt_hops_root_changed(MtTrail *trail, MtMessage *message)
 {
+  const GPtrArray *children;
+
   mt_message_whole(trail, message);
   for (guint i = 0; i < message->n_deliveries; i++)
     message->deliveries[i].dirty = TRUE;
   if (!(message->flags & MT_MESSAGE_HAS_CHILDREN))
     return;
   trail->backing->messages_by_parent(trail->backing->self, message->id, loaded, trail);
-  for (guint i = 0; message->children && i < message->children->len; i++)
+  children = mt_message_more(message)->children;
+  for (guint i = 0; children && i < children->len; i++)
     {
-      MtMessage *child = g_ptr_array_index(message->children, i);
+      MtMessage *child = g_ptr_array_index(children, i);
 
       if (!mt_is_joined(child->parent_kind))
         continue;
@@ -99,7 +102,7 @@ mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind k
   child->parent_id = parent->id;
   child->parent_kind = kind;
   child->parent_queue_id = mt_arena_put(&child->arena, text(parent, parent->queue_id));
-  mt_message_adopt(parent, child);
+  mt_message_adopt(trail, parent, child);
   parent->flags |= MT_MESSAGE_HAS_CHILDREN;
   mt_message_touch(trail, parent);
   if (mt_is_joined(kind))
@@ -176,9 +179,10 @@ static void
 wait_for(MtTrail *trail, MtPendingKind kind, const MtMessage *waiting, MtSpan queue_id, MtTime at,
          MtSpan recipient)
 {
-  MtEvent event = { 0 };
+  MtEvent event;
   MtLine line = { .time = at, .host = text(waiting, waiting->host), .pid = -1 };
 
+  mt_event_clear(&event);
   mt_event_set_text(&event, MT_F_QUEUE_ID, text(waiting, waiting->queue_id));
   mt_event_set_number(&event, MT_F_UID, waiting->id);
   if (recipient.len)
@@ -212,8 +216,10 @@ mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentK
 static gboolean
 is_own_relay(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
 {
-  if (delivery->has_relay_ip)
-    return mt_trail_is_ours(trail, &delivery->relay_ip);
+  MtIp ip;
+
+  if (delivery->relay_ip && mt_ip_parse(text(message, delivery->relay_ip), &ip))
+    return mt_trail_is_ours(trail, &ip);
   return MT_SPAN_IS(text(message, delivery->transport), "local");
 }
 
@@ -234,12 +240,12 @@ kind_of(const MtMessage *parent, const MtDelivery *delivery)
 /* The message that the reply names: on this host where the relay is ours, on any
  * where the Message-ID agrees. */
 static MtMessage *
-find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id,
+find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue_id, guint64 hash,
                      MtTime delivered_at, gboolean own)
 {
   MtMessage *best = NULL;
 
-  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
+  MT_TABLE_EACH (link, &trail->by_queue_id, hash)
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
       gboolean here = mt_span_equal(text(message, message->host), text(parent, parent->host));
@@ -257,12 +263,13 @@ static MtMessage *
 find_child(MtTrail *trail, const MtMessage *parent, MtSpan queue_id, MtTime delivered_at,
            gboolean own)
 {
-  MtMessage *child = find_child_in_memory(trail, parent, queue_id, delivered_at, own);
+  guint64 hash = mt_trail_hash(trail, queue_id);
+  MtMessage *child = find_child_in_memory(trail, parent, queue_id, hash, delivered_at, own);
 
-  if (child || !mt_message_may_be_on_disk(trail, queue_id, delivered_at))
+  if (child || !mt_message_may_be_on_disk(trail, hash, delivered_at))
     return child;
   mt_message_look_up(trail, MT_NO_SPAN, queue_id);
-  return find_child_in_memory(trail, parent, queue_id, delivered_at, own);
+  return find_child_in_memory(trail, parent, queue_id, hash, delivered_at, own);
 }
 
 void

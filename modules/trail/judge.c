@@ -13,12 +13,12 @@ mt_judge_is_at_end(const MtDelivery *delivery)
 static gboolean
 is_all_at_end(const MtMessage *message)
 {
-  gint64 n = (gint64) message->n_deliveries + message->n_away;
+  gint64 n = (gint64) message->n_deliveries + mt_message_more(message)->n_away;
 
   if (message->nrcpt == MT_NO_NUMBER ? message->parent_kind != MT_PARENT_BOUNCE
                                      : n < message->nrcpt)
     return FALSE;
-  if (!n || message->n_away_waiting)
+  if (!n || mt_message_more(message)->n_away_waiting)
     return FALSE;
   for (guint i = 0; i < message->n_deliveries; i++)
     if (!mt_judge_is_at_end(&message->deliveries[i]))
@@ -42,7 +42,7 @@ mt_judge_state(const MtMessage *message)
 static gboolean
 is_quarantined(const MtMessage *message)
 {
-  return MT_SPAN_IS(mt_message_text(message, message->spam_action), "quarantine");
+  return MT_SPAN_IS(mt_message_text(message, mt_message_more(message)->spam_action), "quarantine");
 }
 
 /* Held for a filter's sake: Postfix' hold queue is rspamd's quarantine, and MailScanner
@@ -52,7 +52,7 @@ outcome_of_held(const MtMessage *message)
 {
   if (is_quarantined(message))
     return MT_OUTCOME_QUARANTINED;
-  return MT_SPAN_IS(mt_message_text(message, message->spam_action), "discard")
+  return MT_SPAN_IS(mt_message_text(message, mt_message_more(message)->spam_action), "discard")
              ? MT_OUTCOME_DISCARDED
              : MT_OUTCOME_QUEUED;
 }
@@ -154,22 +154,49 @@ mt_trail_is_ours(const MtTrail *trail, const MtIp *ip)
   return mt_networks_have(trail->settings->local_networks, ip) || mt_ip_is_loopback(ip);
 }
 
-static gchar *
-lower_domain(MtSpan address)
+/* RFC 1035 2.3.4 */
+#define MAX_DOMAIN_BYTES 255
+
+/* The domain of an address in small letters; NULL: it has none. */
+static const gchar *
+lower_domain(MtSpan address, gchar buffer[MAX_DOMAIN_BYTES + 1])
 {
   MtSpan domain = mt_span_domain(address);
 
-  return domain.len && domain.len <= 255 ? g_ascii_strdown(domain.at, domain.len) : NULL;
+  if (!domain.len || domain.len > MAX_DOMAIN_BYTES)
+    return NULL;
+  for (gsize i = 0; i < domain.len; i++)
+    buffer[i] = domain.at[i] | ((guchar) (domain.at[i] - 'A') < 26) << 5;
+  buffer[domain.len] = '\0';
+  return buffer;
+}
+
+static gboolean
+look_domain_up(const MtTrail *trail, MtSpan address)
+{
+  gchar buffer[MAX_DOMAIN_BYTES + 1];
+  const gchar *domain = lower_domain(address, buffer);
+
+  return domain && g_hash_table_contains(trail->local_domains, domain);
 }
 
 gboolean
-mt_trail_is_local_domain(const MtTrail *trail, MtSpan address)
+mt_trail_is_local_domain(MtTrail *trail, MtSpan address)
 {
-  gchar *domain = lower_domain(address);
-  gboolean local = domain && g_hash_table_contains(trail->local_domains, domain);
+  MtSpan name = mt_span_domain(address);
+  MtDomain *slot;
 
-  g_free(domain);
-  return local;
+  if (!name.len || name.len > MT_DOMAIN_MAX_BYTES)
+    return look_domain_up(trail, address);
+  slot = &trail->domains[(name.len + 7 * (guchar) name.at[0] + 31 * (guchar) name.at[name.len / 2])
+                         % MT_DOMAIN_SLOTS];
+  if (slot->len != name.len || memcmp(slot->name, name.at, name.len) != 0)
+    {
+      slot->is_local = look_domain_up(trail, address);
+      slot->len = name.len;
+      memcpy(slot->name, name.at, name.len);
+    }
+  return slot->is_local;
 }
 
 /* No mail server has more; a log that says so makes them up. */
@@ -178,19 +205,19 @@ mt_trail_is_local_domain(const MtTrail *trail, MtSpan address)
 void
 mt_trail_learn_address(MtTrail *trail, MtSpan address)
 {
-  gchar *domain;
+  gchar buffer[MAX_DOMAIN_BYTES + 1], *learned;
+  const gchar *domain;
 
-  if (!trail->settings->learn_domains
+  if (!trail->settings->learn_domains || mt_trail_is_local_domain(trail, address)
       || g_hash_table_size(trail->local_domains) >= MAX_LOCAL_DOMAINS)
     return;
-  domain = lower_domain(address);
-  if (!domain || g_hash_table_contains(trail->local_domains, domain))
-    {
-      g_free(domain);
-      return;
-    }
-  g_hash_table_add(trail->local_domains, domain);
-  g_ptr_array_add(trail->learned, domain);
+  domain = lower_domain(address, buffer);
+  if (!domain)
+    return;
+  learned = g_strdup(domain);
+  g_hash_table_add(trail->local_domains, learned);
+  g_ptr_array_add(trail->learned, learned);
+  memset(trail->domains, 0, sizeof trail->domains);
 }
 
 static gpointer
@@ -217,7 +244,7 @@ mt_trail_knows_account(const MtTrail *trail, MtSpan account)
 }
 
 gboolean
-mt_trail_is_known_account(const MtTrail *trail, MtSpan account)
+mt_trail_is_known_account(MtTrail *trail, MtSpan account)
 {
   return mt_trail_is_local_domain(trail, account) || mt_trail_knows_account(trail, account);
 }
@@ -230,10 +257,10 @@ mt_judge_stayed_here(MtSpan transport, gboolean has_relay)
 
 /* A mailbox of ours: its domain is, or a delivery agent of ours has written to it. */
 static gboolean
-recipient_is_local(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
+recipient_is_local(MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
 {
   MtSpan transport = mt_message_text(message, delivery->transport);
-  gboolean has_relay = delivery->relay_name || delivery->has_relay_ip;
+  gboolean has_relay = delivery->relay_name || delivery->relay_ip;
 
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
          || (delivery->status == MT_WORD_SENT && mt_judge_stayed_here(transport, has_relay))
@@ -241,7 +268,7 @@ recipient_is_local(const MtTrail *trail, const MtMessage *message, const MtDeliv
 }
 
 MtDirection
-mt_judge_direction(const MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
+mt_judge_direction(MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
 {
   const MtMessage *root = mt_message_root((MtMessage *) message);
   gboolean local = recipient_is_local(trail, message, delivery);

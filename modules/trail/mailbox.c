@@ -19,9 +19,9 @@ session_key(const MtTrail *trail, MtSpan session)
 }
 
 static guint64
-recipient_key(const MtTrail *trail, MtSpan message_id, MtSpan recipient)
+recipient_key(const MtTrail *trail, guint64 message_id_hash, MtSpan recipient)
 {
-  return mt_hash_mix(mt_trail_hash(trail, message_id), mt_trail_hash(trail, recipient));
+  return mt_hash_mix(message_id_hash, mt_trail_hash(trail, recipient));
 }
 
 static gint
@@ -124,8 +124,7 @@ fits_domain(MtSpan recipient, MtSpan mailbox)
   const gchar *bang = mailbox.len ? memchr(mailbox.at, '!', mailbox.len) : NULL;
 
   return !bang
-         || mt_span_equal_nocase(mt_span_domain(recipient),
-                                 mt_span(mailbox.at, bang - mailbox.at));
+         || mt_span_equal_nocase(mt_span_domain(recipient), mt_span(mailbox.at, bang - mailbox.at));
 }
 
 static MtSpan
@@ -163,21 +162,22 @@ is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event
 /* Returns: how many messages with this Message-ID there were; the joined delivery's
  * message in @message. */
 static guint
-find_delivery(MtTrail *trail, const MtEvent *event, MtMessage **message, MtDelivery **delivery)
+find_delivery(MtTrail *trail, const MtEvent *event, guint64 hash, MtMessage **message,
+              MtDelivery **delivery)
 {
   MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
   guint seen = 0;
 
   if (!message_id.len)
     return 0;
-  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
+  MT_TABLE_EACH (link, &trail->by_message_id, hash)
     {
       MtMessage *candidate = MT_OF_LINK(MtMessage, by_message_id, link);
 
       if (!mt_span_equal(text(candidate, candidate->message_id), message_id))
         continue;
       seen++;
-      if (candidate->n_away)
+      if (mt_message_more(candidate)->n_away)
         mt_message_recall(trail, candidate, mt_event_text(event, MT_F_ACCOUNT));
       for (guint i = 0; i < candidate->n_deliveries; i++)
         if (is_it(candidate, &candidate->deliveries[i], event))
@@ -203,15 +203,15 @@ mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
   MtSpan message_id = mt_event_text(event, MT_F_MESSAGE_ID);
   MtMessage *message = NULL;
   MtDelivery *delivery;
-  guint seen = find_delivery(trail, event, &message, &delivery);
+  guint64 hash = message_id.len ? mt_trail_hash(trail, message_id) : 0;
+  guint seen = find_delivery(trail, event, hash, &message, &delivery);
 
   /* The hop that is seen in memory may not be the last: that may be on disk. */
-  if (!message && message_id.len
-      && (!seen || mt_message_may_be_on_disk(trail, message_id, line->time)))
+  if (!message && message_id.len && (!seen || mt_message_may_be_on_disk(trail, hash, line->time)))
     {
       trail->backing->messages_by_message_id(trail->backing->self, message_id, line->time,
                                              MT_HOUR_US, loaded, trail);
-      find_delivery(trail, event, &message, &delivery);
+      find_delivery(trail, event, hash, &message, &delivery);
     }
   if (message)
     apply(trail, message, delivery, event);
@@ -219,8 +219,7 @@ mt_mailbox_push(MtTrail *trail, const MtLine *line, const MtEvent *event)
     mt_pending_add(trail, MT_PENDING_STORED, session_key(trail, session), line, event);
   else if (message_id.len)
     mt_pending_add(trail, MT_PENDING_STORED,
-                   recipient_key(trail, message_id, mt_event_text(event, MT_F_ACCOUNT)), line,
-                   event);
+                   recipient_key(trail, hash, mt_event_text(event, MT_F_ACCOUNT)), line, event);
 }
 
 static void
@@ -239,24 +238,24 @@ apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 
           && !is_account_of(text(message, delivery->recipient), &event))
         continue;
       apply(trail, message, delivery, &event);
-      mt_pending_remove(trail, pending);
+      mt_pending_use_up(trail, pending);
     }
 }
 
 void
 mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
 {
-  MtSpan message_id = text(message, message->message_id);
-  MtSpan recipient = text(message, delivery->recipient);
-  guint64 session = session_key(trail, text(message, delivery->session));
-  guint64 whole = recipient_key(trail, message_id, recipient);
-  guint64 local = recipient_key(trail, message_id, local_part(recipient));
+  guint64 message_id = message->by_message_id.hash, whole, local;
+  MtSpan recipient;
 
-  /* What is applied adds to the message's texts: the spans are not good any more. */
-  if (delivery->session)
-    apply_waiting(trail, message, delivery, session);
-  if (!message->message_id || !delivery->recipient)
+  if (delivery->session && mt_pending_waits(trail, MT_PENDING_STORED))
+    apply_waiting(trail, message, delivery, session_key(trail, text(message, delivery->session)));
+  if (!trail->waiting_by_id || !message->in_message_ids || !delivery->recipient)
     return;
+  /* What is applied adds to the message's texts: the span is not good any more. */
+  recipient = text(message, delivery->recipient);
+  whole = recipient_key(trail, message_id, recipient);
+  local = recipient_key(trail, message_id, local_part(recipient));
   apply_waiting(trail, message, delivery, whole);
   apply_waiting(trail, message, delivery, local);
 }

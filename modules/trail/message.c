@@ -3,8 +3,10 @@
 
 /* Bits of a Bloom filter over IDs that left memory: one false look-up in a hundred with
  * 400,000 of them.  Then the next filter begins, and the one before the last is dropped:
- * lines that may be a message's first come no later than that many messages. */
+ * lines that may be a message's first come no later than that many messages.  An ID has four
+ * bits, all in one line of the processor's cache. */
 #define GONE_BITS (1u << 22)
+#define GONE_LINE_BITS 512
 #define GONE_MAX 400000
 
 /* A record on disk is looked for where a line is at most this much later than the
@@ -34,21 +36,40 @@ turn_gone(MtTrail *trail)
   trail->gone_count = 0;
 }
 
+/* The line is chosen by the hash's low bits, the bits in it by four times nine higher ones. */
+static guint
+gone_place(guint64 hash, gint i)
+{
+  return hash >> (20 + 9 * i) & (GONE_LINE_BITS - 1);
+}
+
+static guint
+gone_word(guint64 hash, gint i)
+{
+  return (hash % (GONE_BITS / GONE_LINE_BITS) * GONE_LINE_BITS + gone_place(hash, i)) / 64;
+}
+
+static guint64
+gone_bit(guint64 hash, gint i)
+{
+  return G_GUINT64_CONSTANT(1) << (gone_place(hash, i) % 64);
+}
+
 static void
 remember_gone(MtTrail *trail, guint64 hash)
 {
   if (trail->gone_count == GONE_MAX)
     turn_gone(trail);
-  for (gint i = 0; i < 4; i++, hash = mt_hash_mix(hash, i))
-    trail->gone[hash % GONE_BITS / 64] |= G_GUINT64_CONSTANT(1) << (hash % 64);
+  for (gint i = 0; i < 4; i++)
+    trail->gone[gone_word(hash, i)] |= gone_bit(hash, i);
   trail->gone_count++;
 }
 
 static gboolean
 filter_has(const guint64 *filter, guint64 hash)
 {
-  for (gint i = 0; i < 4; i++, hash = mt_hash_mix(hash, i))
-    if (!(filter[hash % GONE_BITS / 64] >> (hash % 64) & 1))
+  for (gint i = 0; i < 4; i++)
+    if (!(filter[gone_word(hash, i)] & gone_bit(hash, i)))
       return FALSE;
   return TRUE;
 }
@@ -59,16 +80,53 @@ may_be_gone(const MtTrail *trail, guint64 hash)
   return filter_has(trail->gone, hash) || filter_has(trail->gone_before, hash);
 }
 
+/* So many find room; what is there moves. */
 static void
-free_message(MtMessage *message)
+resize_deliveries(MtTrail *trail, MtMessage *message, guint size)
 {
-  if (message->children)
-    g_ptr_array_free(message->children, TRUE);
-  mt_arena_clear(&message->arena);
-  g_free(message->deliveries);
-  g_free(message->index);
-  g_free(message->away);
-  g_free(message);
+  MtDelivery *deliveries = NULL;
+
+  if (size)
+    deliveries = mt_pool_take(&trail->pool, size * sizeof *deliveries);
+  if (size && message->n_deliveries)
+    memcpy(deliveries, message->deliveries, message->n_deliveries * sizeof *deliveries);
+  if (message->deliveries)
+    mt_pool_give(&trail->pool, message->deliveries, message->size_deliveries * sizeof *deliveries);
+  message->deliveries = deliveries;
+  message->size_deliveries = size;
+}
+
+const MtMessageMore mt_message_no_more = { .spam_score = NAN, .hold_at = MT_NO_TIME };
+
+MtMessageMore *
+mt_message_need_more(MtTrail *trail, MtMessage *message)
+{
+  if (!message->more)
+    {
+      message->more = mt_pool_take(&trail->pool, sizeof *message->more);
+      *message->more = mt_message_no_more;
+    }
+  return message->more;
+}
+
+static void
+free_more(MtTrail *trail, MtMessageMore *more)
+{
+  if (more->children)
+    g_ptr_array_free(more->children, TRUE);
+  g_free(more->index);
+  g_free(more->away);
+  mt_pool_give(&trail->pool, more, sizeof *more);
+}
+
+static void
+free_message(MtTrail *trail, MtMessage *message)
+{
+  mt_arena_leave(&message->arena, &trail->pool);
+  resize_deliveries(trail, message, 0);
+  if (message->more)
+    free_more(trail, message->more);
+  mt_pool_give(&trail->pool, message, sizeof *message);
 }
 
 void
@@ -79,7 +137,7 @@ mt_messages_clear(MtTrail *trail)
       MtMessage *message = trail->messages.oldest;
 
       MT_LRU_REMOVE(&trail->messages, message);
-      free_message(message);
+      free_message(trail, message);
     }
   mt_table_clear(&trail->by_queue_id);
   mt_table_clear(&trail->by_message_id);
@@ -91,22 +149,25 @@ mt_messages_clear(MtTrail *trail)
   trail->any_gone = FALSE;
 }
 
-MtMessage *
-mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, MtTime at)
+/* What most messages hold until they are delivered. */
+#define FIRST_TEXT_BYTES 136
+
+static MtMessage *
+new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint64 hash, MtTime at)
 {
-  MtMessage *message = g_new0(MtMessage, 1);
+  MtMessage *message = mt_pool_take0(&trail->pool, sizeof *message);
 
   message->id = message->root_id = trail->ids.message++;
   message->first_at = message->last_at = message->root_at = at;
-  message->dequeued_at = message->hold_at = MT_NO_TIME;
+  message->dequeued_at = MT_NO_TIME;
   message->day = mt_time_day(at);
   message->stored_day = MT_NO_DAY;
   message->size = message->nrcpt = message->port = MT_NO_NUMBER;
-  message->spam_score = NAN;
+  mt_arena_init(&message->arena, &trail->pool, FIRST_TEXT_BYTES);
   message->host = mt_arena_put(&message->arena, host);
   message->instance = mt_arena_put(&message->arena, instance);
   message->queue_id = mt_arena_put(&message->arena, queue_id);
-  mt_table_add(&trail->by_queue_id, &message->by_queue_id, mt_trail_hash(trail, queue_id));
+  mt_table_add(&trail->by_queue_id, &message->by_queue_id, hash);
   MT_LRU_ADD(&trail->messages, message);
   return message;
 }
@@ -126,7 +187,9 @@ index_message_id(MtTrail *trail, MtMessage *message)
 static gboolean
 may_leave(const MtMessage *message)
 {
-  return !message->dirty && !(message->children && message->children->len);
+  const GPtrArray *children = mt_message_more(message)->children;
+
+  return !message->dirty && !(children && children->len);
 }
 
 static void
@@ -138,12 +201,12 @@ evict(MtTrail *trail, MtMessage *message)
   if (message->in_message_ids)
     remember_gone(trail, message->by_message_id.hash);
   if (message->parent)
-    g_ptr_array_remove_fast(message->parent->children, message);
+    g_ptr_array_remove_fast(message->parent->more->children, message);
   mt_table_remove(&trail->by_queue_id, &message->by_queue_id);
   if (message->in_message_ids)
     mt_table_remove(&trail->by_message_id, &message->by_message_id);
   MT_LRU_REMOVE(&trail->messages, message);
-  free_message(message);
+  free_message(trail, message);
   trail->counters.evicted++;
 }
 
@@ -170,9 +233,9 @@ mt_messages_trim(MtTrail *trail)
 void
 mt_message_touch(MtTrail *trail, MtMessage *message)
 {
-  MT_LRU_TOUCH(&trail->messages, message);
-  if (message->dirty)
+  if (message->dirty) /* so it is among the newest: none of a batch leaves before its end */
     return;
+  MT_LRU_TOUCH(&trail->messages, message);
   message->dirty = TRUE;
   g_ptr_array_add(trail->dirty, message);
 }
@@ -200,15 +263,12 @@ recipient_hash(const MtTrail *trail, MtSpan recipient)
 }
 
 static MtDelivery *
-add_delivery(MtMessage *message)
+add_delivery(MtTrail *trail, MtMessage *message)
 {
   MtDelivery *delivery;
 
   if (message->n_deliveries == message->size_deliveries)
-    {
-      message->size_deliveries = message->size_deliveries ? message->size_deliveries * 2 : 1;
-      message->deliveries = g_renew(MtDelivery, message->deliveries, message->size_deliveries);
-    }
+    resize_deliveries(trail, message, MAX(2 * message->size_deliveries, 1));
   delivery = &message->deliveries[message->n_deliveries++];
   memset(delivery, 0, sizeof *delivery);
   delivery->delay_us = MT_NO_NUMBER;
@@ -225,29 +285,34 @@ add_delivery(MtMessage *message)
 void
 mt_message_drop_index(MtMessage *message)
 {
-  g_clear_pointer(&message->index, g_free);
-  message->size_index = 0;
+  if (!message->more)
+    return;
+  g_clear_pointer(&message->more->index, g_free);
+  message->more->size_index = 0;
 }
 
 static void
 put_in_index(MtMessage *message, guint place)
 {
-  guint mask = message->size_index - 1;
+  MtMessageMore *more = message->more;
+  guint mask = more->size_index - 1;
   guint slot = message->deliveries[place].recipient_hash & mask;
 
-  while (message->index[slot])
+  while (more->index[slot])
     slot = (slot + 1) & mask;
-  message->index[slot] = place + 1;
+  more->index[slot] = place + 1;
 }
 
 static void
-make_index(MtMessage *message)
+make_index(MtTrail *trail, MtMessage *message)
 {
+  MtMessageMore *more = mt_message_need_more(trail, message);
+
   mt_message_drop_index(message);
-  message->size_index = 4 * MIN_INDEXED;
-  while (message->size_index < 4 * message->n_deliveries)
-    message->size_index *= 2;
-  message->index = g_new0(guint32, message->size_index);
+  more->size_index = 4 * MIN_INDEXED;
+  while (more->size_index < 4 * message->n_deliveries)
+    more->size_index *= 2;
+  more->index = g_new0(guint32, more->size_index);
   for (guint i = 0; i < message->n_deliveries; i++)
     put_in_index(message, i);
 }
@@ -259,7 +324,7 @@ set_recipient_hash(MtMessage *message, MtDelivery *delivery, guint32 hash)
   gboolean is_new = !delivery->recipient_hash;
 
   delivery->recipient_hash = hash;
-  if (!is_new || 2 * message->n_deliveries > message->size_index)
+  if (!is_new || 2 * message->n_deliveries > mt_message_more(message)->size_index)
     mt_message_drop_index(message);
   else
     put_in_index(message, delivery - message->deliveries);
@@ -269,19 +334,23 @@ set_recipient_hash(MtMessage *message, MtDelivery *delivery, guint32 hash)
 typedef struct
 {
   const MtMessage *message;
+  const guint32 *index; /* NULL: there is none, they are few */
+  guint mask;
   guint32 hash;
   guint at;
 } Walk;
 
 static Walk
-walk(MtMessage *message, guint32 hash)
+walk(MtTrail *trail, MtMessage *message, guint32 hash)
 {
-  Walk walk = { message, hash, 0 };
+  Walk walk = { .message = message, .hash = hash };
 
-  if (message->n_deliveries > MIN_INDEXED && !message->index)
-    make_index(message);
-  if (message->index)
-    walk.at = hash & (message->size_index - 1);
+  if (message->n_deliveries > MIN_INDEXED && !mt_message_more(message)->index)
+    make_index(trail, message);
+  walk.index = mt_message_more(message)->index;
+  walk.mask = walk.index ? message->more->size_index - 1 : G_MAXUINT;
+  if (walk.index)
+    walk.at = hash & walk.mask;
   return walk;
 }
 
@@ -290,14 +359,12 @@ next(Walk *walk)
 {
   const MtMessage *message = walk->message;
 
-  while (message->index ? message->index[walk->at] != 0 : walk->at < message->n_deliveries)
+  while (walk->index ? walk->index[walk->at] != 0 : walk->at < message->n_deliveries)
     {
       MtDelivery *delivery =
-          &message->deliveries[message->index ? message->index[walk->at] - 1 : walk->at];
+          &message->deliveries[walk->index ? walk->index[walk->at] - 1 : walk->at];
 
-      walk->at++;
-      if (message->index)
-        walk->at &= message->size_index - 1;
+      walk->at = (walk->at + 1) & walk->mask;
       if (delivery->recipient_hash == walk->hash)
         return delivery;
     }
@@ -307,10 +374,13 @@ next(Walk *walk)
 static void
 load_delivery_texts(MtMessage *message, MtDelivery *delivery, const MtDeliveryRow *row)
 {
+  MtIp ip;
+
   delivery->recipient = put(message, row->recipient);
   delivery->orig_recipient = put(message, row->orig_recipient);
   delivery->relay_name = put(message, row->relay_name);
-  delivery->has_relay_ip = row->relay_ip.at && mt_ip_parse(row->relay_ip, &delivery->relay_ip);
+  if (row->relay_ip.at && mt_ip_parse(row->relay_ip, &ip))
+    delivery->relay_ip = put(message, row->relay_ip);
   delivery->transport = put(message, row->transport);
   delivery->dsn = put(message, row->dsn);
   delivery->reply = put(message, row->reply);
@@ -324,7 +394,7 @@ load_delivery_texts(MtMessage *message, MtDelivery *delivery, const MtDeliveryRo
 static void
 load_delivery(MtTrail *trail, MtMessage *message, const MtDeliveryRow *row)
 {
-  MtDelivery *delivery = add_delivery(message);
+  MtDelivery *delivery = add_delivery(trail, message);
 
   delivery->id = row->id;
   set_recipient_hash(message, delivery, recipient_hash(trail, row->recipient));
@@ -342,23 +412,37 @@ load_delivery(MtTrail *trail, MtMessage *message, const MtDeliveryRow *row)
 }
 
 static void
+load_verdict(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
+{
+  MtMessageMore *more;
+
+  if (!(row->spam_action.at || row->virus.at || row->spf.at || row->dkim.at || row->dmarc.at)
+      && isnan(row->spam_score))
+    return;
+  more = mt_message_need_more(trail, message);
+  more->spam_score = row->spam_score;
+  more->spam_action = put(message, row->spam_action);
+  more->virus = put(message, row->virus);
+  more->spf = put(message, row->spf);
+  more->dkim = put(message, row->dkim);
+  more->dmarc = put(message, row->dmarc);
+}
+
+static void
 load_texts(MtMessage *message, const MtMessageRow *row)
 {
+  MtIp ip;
+
   message->message_id = put(message, row->message_id);
   message->sender = put(message, row->sender);
   message->subject = put(message, row->subject);
-  message->has_client_ip = row->client_ip.at && mt_ip_parse(row->client_ip, &message->client_ip);
-  message->client_ip_text = put(message, row->client_ip);
+  if (row->client_ip.at && mt_ip_parse(row->client_ip, &ip))
+    message->client_ip = put(message, row->client_ip);
   message->client_name = put(message, row->client_name);
   message->auth_user = put(message, row->auth_user);
   message->auth_method = put(message, row->auth_method);
   message->service = put(message, row->service);
   message->parent_queue_id = put(message, row->parent_queue_id);
-  message->spam_action = put(message, row->spam_action);
-  message->virus = put(message, row->virus);
-  message->spf = put(message, row->spf);
-  message->dkim = put(message, row->dkim);
-  message->dmarc = put(message, row->dmarc);
 }
 
 static MtMessage *
@@ -416,12 +500,14 @@ mt_message_waiting(MtTrail *trail, MtSpan host, MtSpan queue_id)
 }
 
 void
-mt_message_adopt(MtMessage *parent, MtMessage *child)
+mt_message_adopt(MtTrail *trail, MtMessage *parent, MtMessage *child)
 {
+  MtMessageMore *more = mt_message_need_more(trail, parent);
+
   child->parent = parent;
-  if (!parent->children)
-    parent->children = g_ptr_array_new();
-  g_ptr_array_add(parent->children, child);
+  if (!more->children)
+    more->children = g_ptr_array_new();
+  g_ptr_array_add(more->children, child);
 }
 
 /* What was counted of a delivery follows from its row and its root. */
@@ -449,16 +535,19 @@ load_parent(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
       parent = find_by_id(trail, row->parent_queue_id, row->parent_id);
     }
   if (parent)
-    mt_message_adopt(parent, message);
+    mt_message_adopt(trail, parent, message);
 }
 
 static void
 weigh(MtTrail *trail, MtMessage *message)
 {
-  gsize bytes =
-      sizeof *message + message->arena.size + message->size_deliveries * sizeof *message->deliveries
-      + message->size_index * sizeof *message->index + message->size_away * sizeof *message->away;
+  const MtMessageMore *more = message->more;
+  gsize bytes = sizeof *message + message->arena.size
+                + message->size_deliveries * sizeof *message->deliveries;
 
+  if (more)
+    bytes += sizeof *more + more->size_index * sizeof *more->index
+             + more->size_away * sizeof *more->away;
   trail->message_bytes += bytes - message->bytes;
   message->bytes = bytes;
 }
@@ -471,7 +560,8 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
 
   if (message)
     return message;
-  message = mt_message_new(trail, row->host, row->instance, row->queue_id, row->first_at);
+  message = new_message(trail, row->host, row->instance, row->queue_id,
+                        mt_trail_hash(trail, row->queue_id), row->first_at);
   trail->ids.message--;
   message->id = row->id;
   message->root_id = row->root_id;
@@ -484,12 +574,15 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
   message->size = row->size;
   message->nrcpt = row->nrcpt;
   message->port = row->port;
-  message->spam_score = row->spam_score;
   message->flags = row->flags;
   load_texts(message, row);
+  load_verdict(trail, message, row);
   index_message_id(trail, message);
-  message->n_away = row->n_away;
-  message->n_away_waiting = row->n_away_waiting;
+  if (row->n_away)
+    {
+      mt_message_need_more(trail, message)->n_away = row->n_away;
+      message->more->n_away_waiting = row->n_away_waiting;
+    }
   for (guint i = 0; i < n_deliveries; i++)
     load_delivery(trail, message, &deliveries[i]);
   if (row->parent_id)
@@ -504,45 +597,45 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
 
 /* Which recipients are on disk is known without asking it: who is not there is new. */
 static gboolean
-find_away(const MtMessage *message, guint32 hash, guint *slot)
+find_away(const MtMessageMore *more, guint32 hash, guint *slot)
 {
-  guint mask = message->size_away - 1;
+  guint mask = more->size_away - 1;
 
-  for (*slot = hash & mask; message->away[*slot]; *slot = (*slot + 1) & mask)
-    if (message->away[*slot] == hash)
+  for (*slot = hash & mask; more->away[*slot]; *slot = (*slot + 1) & mask)
+    if (more->away[*slot] == hash)
       return TRUE;
   return FALSE;
 }
 
 static void
-add_away(MtMessage *message, guint32 hash)
+add_away(MtMessageMore *more, guint32 hash)
 {
   guint slot;
 
-  if (2 * (message->used_away + 1) > message->size_away)
+  if (2 * (more->used_away + 1) > more->size_away)
     {
-      guint32 *before = message->away;
-      guint size = message->size_away;
+      guint32 *before = more->away;
+      guint size = more->size_away;
 
-      message->size_away = MAX(2 * size, 2 * MT_MESSAGE_MAX_DELIVERIES);
-      message->away = g_new0(guint32, message->size_away);
+      more->size_away = MAX(2 * size, 2 * MT_MESSAGE_MAX_DELIVERIES);
+      more->away = g_new0(guint32, more->size_away);
       for (guint i = 0; i < size; i++)
-        if (before[i] && !find_away(message, before[i], &slot))
-          message->away[slot] = before[i];
+        if (before[i] && !find_away(more, before[i], &slot))
+          more->away[slot] = before[i];
       g_free(before);
     }
-  if (find_away(message, MAX(hash, 1), &slot))
+  if (find_away(more, MAX(hash, 1), &slot))
     return;
-  message->away[slot] = MAX(hash, 1);
-  message->used_away++;
+  more->away[slot] = MAX(hash, 1);
+  more->used_away++;
 }
 
 static void
-forget_away(MtMessage *message)
+forget_away(MtMessageMore *more)
 {
-  g_clear_pointer(&message->away, g_free);
-  message->size_away = message->used_away = 0;
-  message->n_away = message->n_away_waiting = 0;
+  g_clear_pointer(&more->away, g_free);
+  more->size_away = more->used_away = 0;
+  more->n_away = more->n_away_waiting = 0;
 }
 
 typedef struct
@@ -556,7 +649,7 @@ noted(gpointer sink, const MtDeliveryRow *row)
 {
   const Recall *recall = sink;
 
-  add_away(recall->message, recipient_hash(recall->trail, row->recipient));
+  add_away(recall->message->more, recipient_hash(recall->trail, row->recipient));
 }
 
 /* A message that came from the disk itself does not know them yet. */
@@ -565,7 +658,7 @@ note_away(MtTrail *trail, MtMessage *message)
 {
   Recall recall = { trail, message };
 
-  if (message->n_away && !message->away)
+  if (mt_message_more(message)->n_away && !message->more->away)
     trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, MT_NO_SPAN,
                                   noted, &recall);
 }
@@ -575,10 +668,11 @@ may_be_away(MtTrail *trail, MtMessage *message, MtSpan recipient)
 {
   guint slot;
 
-  if (!message->n_away || !recipient.len)
+  if (!mt_message_more(message)->n_away || !recipient.len)
     return FALSE;
   note_away(trail, message);
-  return message->away && find_away(message, MAX(recipient_hash(trail, recipient), 1), &slot);
+  return message->more->away
+         && find_away(message->more, MAX(recipient_hash(trail, recipient), 1), &slot);
 }
 
 static void
@@ -586,7 +680,8 @@ recalled(gpointer sink, const MtDeliveryRow *row)
 {
   const Recall *recall = sink;
   MtMessage *message = recall->message;
-  Walk places = walk(message, recipient_hash(recall->trail, row->recipient));
+  MtMessageMore *more = message->more;
+  Walk places = walk(recall->trail, message, recipient_hash(recall->trail, row->recipient));
   MtDelivery *delivery;
 
   while ((delivery = next(&places)))
@@ -597,9 +692,9 @@ recalled(gpointer sink, const MtDeliveryRow *row)
   delivery->stored_day = message->stored_day;
   mt_flush_count(message, delivery, delivery->counted.outcome, delivery->counted.direction,
                  &delivery->counted);
-  message->n_away -= message->n_away > 0;
+  more->n_away -= more->n_away > 0;
   if (!mt_judge_is_at_end(delivery))
-    message->n_away_waiting -= message->n_away_waiting > 0;
+    more->n_away_waiting -= more->n_away_waiting > 0;
   recall->trail->counters.late++;
 }
 
@@ -618,11 +713,11 @@ mt_message_whole(MtTrail *trail, MtMessage *message)
 {
   Recall recall = { trail, message };
 
-  if (!message->n_away)
+  if (!mt_message_more(message)->n_away)
     return;
   trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, MT_NO_SPAN,
                                 recalled, &recall);
-  forget_away(message); /* what was not found has rolled off */
+  forget_away(message->more); /* what was not found has rolled off */
 }
 
 /* The oldest leave; the lines that follow are of the latest, most likely. */
@@ -630,6 +725,7 @@ static void
 let_leave(MtTrail *trail, MtMessage *message)
 {
   guint gone = message->n_deliveries - MT_MESSAGE_MAX_DELIVERIES / 2;
+  MtMessageMore *more = mt_message_need_more(trail, message);
 
   note_away(trail, message);
   for (guint i = 0; i < gone; i++)
@@ -638,16 +734,15 @@ let_leave(MtTrail *trail, MtMessage *message)
 
       if (delivery->stored_day == MT_NO_DAY) /* by ignore-mail */
         continue;
-      add_away(message, delivery->recipient_hash);
-      message->n_away++;
-      message->n_away_waiting += !mt_judge_is_at_end(delivery);
+      add_away(more, delivery->recipient_hash);
+      more->n_away++;
+      more->n_away_waiting += !mt_judge_is_at_end(delivery);
       trail->counters.evicted++;
     }
   message->n_deliveries -= gone;
   memmove(message->deliveries, message->deliveries + gone,
           message->n_deliveries * sizeof *message->deliveries);
-  message->size_deliveries = message->n_deliveries;
-  message->deliveries = g_renew(MtDelivery, message->deliveries, message->size_deliveries);
+  resize_deliveries(trail, message, message->n_deliveries);
   mt_message_drop_index(message);
 }
 
@@ -656,20 +751,30 @@ let_leave(MtTrail *trail, MtMessage *message)
 
 /* Without the texts that nothing holds any more. */
 static void
-pack(MtMessage *message)
+pack(MtTrail *trail, MtMessage *message)
 {
-  MtArena packed = { 0 };
+  MtText sender = message->sender, auth_user = message->auth_user;
+  MtArena packed;
 
-  mt_arena_pack(&message->arena, &packed, &message->host, TEXTS(MtMessage, host, dmarc));
+  mt_arena_init(&packed, &trail->pool, FIRST_TEXT_BYTES);
+  mt_arena_pack(&message->arena, &packed, &message->host, TEXTS(MtMessage, host, parent_queue_id));
+  if (message->more)
+    mt_arena_pack(&message->arena, &packed, &message->more->spam_action,
+                  TEXTS(MtMessageMore, spam_action, dmarc));
   for (guint i = 0; i < message->n_deliveries; i++)
     {
       MtDelivery *delivery = &message->deliveries[i];
 
       mt_arena_pack(&message->arena, &packed, &delivery->recipient,
                     TEXTS(MtDelivery, recipient, filter_rule));
-      mt_arena_pack(&message->arena, &packed, &delivery->counted.account, 1);
+      if (delivery->counted.account == sender)
+        delivery->counted.account = message->sender;
+      else if (delivery->counted.account == auth_user)
+        delivery->counted.account = message->auth_user;
+      else
+        mt_arena_pack(&message->arena, &packed, &delivery->counted.account, 1);
     }
-  mt_arena_clear(&message->arena);
+  mt_arena_leave(&message->arena, &trail->pool);
   message->arena = packed;
   message->packed = packed.used;
 }
@@ -683,7 +788,7 @@ mt_message_settle(MtTrail *trail, MtMessage *message)
   if (message->n_deliveries > MT_MESSAGE_MAX_DELIVERIES)
     let_leave(trail, message);
   if (message->arena.used > MAX(PACKED_BYTES, 2 * message->packed))
-    pack(message);
+    pack(trail, message);
   weigh(trail, message);
 }
 
@@ -740,33 +845,49 @@ distance(const MtMessage *message, const MtEvent *event, MtTime at)
     return -1;
   if (message->dequeued_at != MT_NO_TIME && at > message->dequeued_at + MT_TRAIL_GRACE_US)
     return may_follow_end(event) && at < message->dequeued_at + MT_HOUR_US
-             ? at - message->dequeued_at
-             : -1;
+               ? at - message->dequeued_at
+               : -1;
   return at < message->first_at ? message->first_at - at : 0;
+}
+
+static MtSpan
+instance_of(const MtLine *line)
+{
+  const gchar *slash = line->program.len ? memchr(line->program.at, '/', line->program.len) : NULL;
+
+  return slash ? mt_span(line->program.at, slash - line->program.at) : line->program;
+}
+
+/* Does the message's syslog instance log this line? */
+static gboolean
+is_same_instance(const MtMessage *message, const MtLine *line)
+{
+  return mt_span_equal(mt_message_text(message, message->instance), instance_of(line));
 }
 
 /* Queue IDs are used again: the generation whose life the line's time fits best, of
  * this syslog instance before others (a service may log under a name of its own). */
 static MtMessage *
-find_in_memory(const MtTrail *trail, guint64 hash, MtSpan host, MtSpan instance, MtSpan queue_id,
-               const MtEvent *event, MtTime at)
+find_in_memory(const MtTrail *trail, guint64 hash, const MtLine *line, MtSpan queue_id,
+               const MtEvent *event)
 {
   MtMessage *best = NULL;
   gint64 best_distance = 0;
-  gboolean best_same = FALSE;
 
   MT_TABLE_EACH (link, &trail->by_queue_id, hash)
     {
       MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
-      gboolean same = mt_span_equal(mt_message_text(message, message->instance), instance);
+      gboolean same, best_same;
       gint64 here;
 
       if (!mt_span_equal(mt_message_text(message, message->queue_id), queue_id)
-          || !mt_span_equal(mt_message_text(message, message->host), host)
-          || (here = distance(message, event, at)) < 0)
+          || !mt_span_equal(mt_message_text(message, message->host), line->host)
+          || (here = distance(message, event, line->time)) < 0)
         continue;
+      same = !best || is_same_instance(message, line); /* most IDs have one generation */
+      best_same = best && is_same_instance(best, line);
       if (!best || (same && !best_same) || (same == best_same && here < best_distance))
-        best = message, best_distance = here, best_same = same;
+        best = message, best_distance = here;
     }
   return best;
 }
@@ -793,18 +914,10 @@ may_be_on_disk(const MtTrail *trail, guint64 hash, const MtEvent *event, MtTime 
 }
 
 gboolean
-mt_message_may_be_on_disk(const MtTrail *trail, MtSpan id, MtTime at)
+mt_message_may_be_on_disk(const MtTrail *trail, guint64 hash, MtTime at)
 {
-  return may_be_gone(trail, mt_trail_hash(trail, id))
+  return may_be_gone(trail, hash)
          || (trail->start.horizon != MT_NO_TIME && at < trail->start.horizon + HORIZON_US);
-}
-
-static MtSpan
-instance_of(const MtLine *line)
-{
-  const gchar *slash = line->program.len ? memchr(line->program.at, '/', line->program.len) : NULL;
-
-  return slash ? mt_span(line->program.at, slash - line->program.at) : line->program;
 }
 
 /* Any line that moves a message may be the first that comes, even its last one; what
@@ -833,18 +946,16 @@ find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan qu
              gboolean create)
 {
   guint64 hash = mt_trail_hash(trail, queue_id);
-  MtSpan instance = instance_of(line);
-  MtMessage *message
-    = find_in_memory(trail, hash, line->host, instance, queue_id, event, line->time);
+  MtMessage *message = find_in_memory(trail, hash, line, queue_id, event);
 
   if (!message && may_be_on_disk(trail, hash, event, line->time))
     {
       mt_message_look_up(trail, line->host, queue_id);
-      message = find_in_memory(trail, hash, line->host, instance, queue_id, event, line->time);
+      message = find_in_memory(trail, hash, line, queue_id, event);
     }
   if (message || !create)
     return message;
-  message = mt_message_new(trail, line->host, instance, queue_id, line->time);
+  message = new_message(trail, line->host, instance_of(line), queue_id, hash, line->time);
   mt_message_touch(trail, message);
   mt_hops_created(trail, message);
   return message;
@@ -859,8 +970,7 @@ add_fact(MtTrail *trail, const MtMessage *message, MtFactKind kind, MtTime at)
   const MtMessage *root = mt_message_root((MtMessage *) message);
   MtFact fact = { .kind = kind, .count = 1, .at = at };
 
-  fact.has_ip = root->has_client_ip;
-  fact.ip = root->client_ip;
+  fact.has_ip = mt_message_client_ip(root, &fact.ip);
   fact.record = (gpointer) root;
   g_array_append_val(trail->facts, fact);
   return &g_array_index(trail->facts, MtFact, trail->facts->len - 1);
@@ -996,11 +1106,9 @@ fold_client(MtTrail *trail, MtMessage *message, const MtEvent *event)
     }
   if (ip)
     {
-      message->client_ip = *ip;
-      message->client_ip_text
-        = put(message, mt_event_ip_text(event, name == MT_F_CLIENT_NAME ? MT_F_CLIENT_IP
-                                                                        : MT_F_ORIG_CLIENT_IP));
-      message->has_client_ip = TRUE;
+      MtField from = name == MT_F_CLIENT_NAME ? MT_F_CLIENT_IP : MT_F_ORIG_CLIENT_IP;
+
+      message->client_ip = put(message, mt_event_ip_text(event, from));
     }
   if (mt_event_has(event, name))
     message->client_name = put(message, event->value[name].text);
@@ -1078,11 +1186,12 @@ static void
 begin_transaction(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   MtLine begun = { .time = line->time, .host = line->host, .pid = -1 };
-  MtEvent waiting = { 0 };
+  MtEvent waiting;
 
   if (!is_being_taken_in(line, event) || message->flags & MT_MESSAGE_ACTIVE)
     return;
   message->transaction = mt_access_smtp_key(trail, line, event);
+  mt_event_clear(&waiting);
   mt_event_set_text(&waiting, MT_F_QUEUE_ID, mt_message_text(message, message->queue_id));
   mt_event_set_number(&waiting, MT_F_UID, message->id);
   mt_pending_add(trail, MT_PENDING_TRANSACTION, message->transaction, &begun, &waiting);
@@ -1105,7 +1214,7 @@ end_transaction(MtTrail *trail, MtMessage *message)
       next = mt_pending_next(trail, MT_PENDING_TRANSACTION, message->transaction, pending);
       mt_pending_read(pending, &waiting, &begun);
       if (mt_event_number(&waiting, MT_F_UID, 0) == message->id)
-        mt_pending_remove(trail, pending);
+        mt_pending_use_up(trail, pending);
     }
   message->transaction = 0;
 }
@@ -1138,7 +1247,7 @@ leave(MtTrail *trail, MtPending *pending, guint32 flag)
       message->transaction = 0;
       mt_message_touch(trail, message);
     }
-  mt_pending_remove(trail, pending);
+  mt_pending_use_up(trail, pending);
 }
 
 void
@@ -1185,11 +1294,19 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   begin_transaction(trail, line, message, event);
 }
 
+/* cleanup and the queue manager log under the instance's own name. */
+static void
+take_instance(MtMessage *message, const MtLine *line)
+{
+  if (!message->instance || !is_same_instance(message, line))
+    message->instance = put(message, instance_of(line));
+}
+
 static void
 fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   message->flags |= MT_MESSAGE_CLEANED;
-  message->instance = put(message, instance_of(line));
+  take_instance(message, line);
   learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
@@ -1210,7 +1327,7 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     mt_message_whole(trail, message);
   message->flags |= MT_MESSAGE_ACTIVE;
   end_transaction(trail, message);
-  message->instance = put(message, instance_of(line));
+  take_instance(message, line);
   take_envelope(trail, message, event);
   tell_sent(trail, message, line->time, FALSE);
   if (first) /* rows of deliveries hold sender and size too */
@@ -1220,9 +1337,9 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 
 /* A filter has said what becomes of this recipient, before there was an attempt. */
 static MtDelivery *
-find_judged(MtMessage *message, guint32 hash, MtSpan recipient)
+find_judged(MtTrail *trail, MtMessage *message, guint32 hash, MtSpan recipient)
 {
-  Walk places = walk(message, hash);
+  Walk places = walk(trail, message, hash);
 
   for (MtDelivery *delivery = next(&places); delivery; delivery = next(&places))
     {
@@ -1264,9 +1381,10 @@ find_forerunner(const MtMessage *message, MtSpan recipient, MtSpan orig_recipien
 }
 
 static MtDelivery *
-find_delivery(MtMessage *message, guint32 hash, MtSpan recipient, MtSpan orig_recipient)
+find_delivery(MtTrail *trail, MtMessage *message, guint32 hash, MtSpan recipient,
+              MtSpan orig_recipient)
 {
-  Walk places = walk(message, hash);
+  Walk places = walk(trail, message, hash);
   MtDelivery *delivery;
 
   while ((delivery = next(&places))
@@ -1281,13 +1399,13 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
                     gboolean create)
 {
   guint32 hash = recipient_hash(trail, recipient);
-  MtDelivery *delivery = find_delivery(message, hash, recipient, orig_recipient);
+  MtDelivery *delivery = find_delivery(trail, message, hash, recipient, orig_recipient);
 
-  if (!delivery && message->n_away)
+  if (!delivery && mt_message_more(message)->n_away)
     {
       mt_message_recall(trail, message, recipient);
       mt_message_recall(trail, message, orig_recipient);
-      delivery = find_delivery(message, hash, recipient, orig_recipient);
+      delivery = find_delivery(trail, message, hash, recipient, orig_recipient);
     }
   if (delivery || !create)
     return delivery;
@@ -1295,12 +1413,12 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
   if (delivery && delivery->orig_recipient)
     return delivery;
   if (!delivery)
-    delivery = find_judged(message, hash, recipient);
+    delivery = find_judged(trail, message, hash, recipient);
   if (message->n_deliveries == 1 && message->deliveries[0].flags & MT_DELIVERY_PLACEHOLDER)
     delivery = &message->deliveries[0];
   else if (!delivery)
     {
-      delivery = add_delivery(message);
+      delivery = add_delivery(trail, message);
       delivery->id = trail->ids.delivery++;
     }
   delivery->flags &= ~MT_DELIVERY_PLACEHOLDER;
@@ -1325,13 +1443,14 @@ static void
 fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
 {
   const MtIp *relay_ip = mt_event_ip(event, MT_F_RELAY_IP);
+  gchar ip[MT_IP_TEXT_BYTES];
 
   delivery->status = mt_event_word(event, MT_F_STATUS);
   delivery->delay_us = mt_event_number(event, MT_F_DELAY, MT_NO_NUMBER);
   delivery->relay_name = put(message, mt_event_text(event, MT_F_RELAY_NAME));
-  delivery->has_relay_ip = relay_ip != NULL;
+  delivery->relay_ip = 0;
   if (relay_ip)
-    delivery->relay_ip = *relay_ip;
+    delivery->relay_ip = put(message, mt_span(ip, mt_ip_format(relay_ip, ip)));
   delivery->transport = put(message, mt_event_text(event, MT_F_TRANSPORT));
   if (mt_event_has(event, MT_F_REPLY) || !(delivery->flags & MT_DELIVERY_ANSWERED))
     {
@@ -1430,9 +1549,9 @@ fold_dequeue(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEve
 static void
 fold_hold(MtTrail *trail, MtMessage *message, const MtLine *line, gboolean on)
 {
-  if (line->time < message->hold_at)
+  if (line->time < mt_message_more(message)->hold_at)
     return;
-  message->hold_at = line->time;
+  mt_message_need_more(trail, message)->hold_at = line->time;
   if (on)
     message->flags |= MT_MESSAGE_ON_HOLD;
   else
@@ -1565,9 +1684,8 @@ fold_reject(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 static void
 take_answer(MtTrail *trail, MtMessage *message, const MtEvent *event)
 {
-  MtDelivery *delivery
-    = mt_message_delivery(trail, message, mt_event_text(event, MT_F_RECIPIENT),
-                          mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
+  MtDelivery *delivery = mt_message_delivery(trail, message, mt_event_text(event, MT_F_RECIPIENT),
+                                             mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
 
   if (is_final(delivery->status))
     return;

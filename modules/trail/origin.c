@@ -15,7 +15,7 @@
 #define PLACES 4096
 
 static guint64
-place_key(const MtTrail *trail, MtSpan host, gint64 qp)
+place_key(MtTrail *trail, MtSpan host, gint64 qp)
 {
   return mt_hash_mix(mt_hash_mix(mt_trail_hash(trail, host), MT_F_QP), qp % PLACES);
 }
@@ -280,7 +280,7 @@ push_end(MtTrail *trail, const MtLine *line, const MtEvent *event, MtNote *note)
 }
 
 static guint64
-policy_key(const MtTrail *trail, const MtLine *line, const MtEvent *event)
+policy_key(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
   return mt_note_key(trail, line, MT_SPAN("policy_check"), mt_event_text(event, MT_F_SENDER));
 }

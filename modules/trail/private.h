@@ -3,7 +3,8 @@
  * Layer: trail, not for others.  Concurrency: the trail's owner only.
  *
  * message.c folds lines into messages, hops.c links them, access.c has the logins,
- * dialogue.c puts lines together, pending.c has what waits for its line, flush.c makes rows, trail.c ties them together.
+ * dialogue.c puts lines together, pending.c has what waits for its line, flush.c makes rows,
+ * trail.c ties them together.
  */
 #ifndef MT_TRAIL_PRIVATE_H
 #define MT_TRAIL_PRIVATE_H
@@ -19,65 +20,74 @@ typedef struct MtMessage MtMessage;
 /* What a delivery's state has added to activity_daily; see flush.c. */
 typedef struct
 {
-  MtOutcome outcome;
-  MtDirection direction;
-  gint32 day;
-  gint64 deferrals;
   gint64 bytes;
-  MtText account; /* who sent it, in the message's arena */
+  gint32 day;
+  gint32 deferrals;
+  MtText account;   /* who sent it, in the message's arena */
+  guint8 outcome;   /* MtOutcome */
+  guint8 direction; /* MtDirection */
 } MtCounted;
+
+G_STATIC_ASSERT(MT_WORD_COUNT <= G_MAXUINT8 + 1);
 
 typedef struct
 {
   gint64 id;
-  guint32 recipient_hash; /* whatever the case of its letters */
-  guint32 flags; /* MT_DELIVERY_* */
   MtTime last_at;
   gint64 delay_us;
-  gint64 attempts;
-  gint64 revision;
-  MtIp relay_ip;
-  MtText recipient, orig_recipient, relay_name, transport, dsn, reply, next_queue_id, session;
-  MtText mailbox, forwarded_to, filter_rule;
-  gint32 stored_day;
-  MtWord status;
-  MtWord stored_action; /* what the mailbox did with it: stored, forwarded, discarded, rejected */
-  gboolean has_relay_ip;
-  gboolean dirty;
-  gboolean removed;
-  gboolean ignored; /* by ignore-mail: not on disk */
   MtCounted counted;
+  gint32 attempts;
+  gint32 revision;
+  gint32 stored_day;
+  guint32 recipient_hash; /* whatever the case of its letters */
+  MtText recipient, orig_recipient, relay_name, relay_ip, transport, dsn, reply, next_queue_id;
+  MtText session, mailbox, forwarded_to, filter_rule;
+  guint8 flags;         /* MT_DELIVERY_* */
+  guint8 status;        /* MtWord */
+  guint8 stored_action; /* MtWord: stored, forwarded, discarded, rejected by the mailbox */
+  guint8 dirty : 1;
+  guint8 removed : 1;
+  guint8 ignored : 1; /* by ignore-mail: not on disk */
 } MtDelivery;
 
+/* What most messages do without. */
+typedef struct
+{
+  GPtrArray *children; /* those in memory; NULL: none */
+  guint32 *index;      /* of many deliveries: their places, plus 1, by recipient */
+  guint32 *away;       /* the recipients' hashes of those that are on disk only */
+  guint size_index, size_away, used_away;
+  guint n_away, n_away_waiting; /* how many are on disk only; those not at their end */
+  MtText spam_action, virus, spf, dkim, dmarc;
+  gdouble spam_score;
+  MtTime hold_at;
+} MtMessageMore;
+
+/* What nearly every line looks at stands in front, within two lines of the processor's cache. */
 struct MtMessage
 {
   MtLink by_queue_id;
-  MtLink by_message_id;
-  MtMessage *newer, *older; /* by when it was touched */
-  MtMessage *parent;        /* where that is in memory */
-  GPtrArray *children;      /* those in memory; NULL: none */
-  MtDelivery *deliveries;
-  guint32 *index; /* of many: places in deliveries, plus 1, by recipient */
-  guint n_deliveries, size_deliveries, size_index;
-  guint n_away, n_away_waiting; /* deliveries that are on disk only; those not at their end */
-  guint32 *away;                /* their recipients' hashes */
-  guint size_away, used_away;
-  guint32 packed; /* bytes of text when it was packed last */
-  gsize bytes;    /* as counted in the trail's */
-  gint64 id, parent_id, root_id;
-  guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
-  MtTime first_at, last_at, dequeued_at, root_at, hold_at;
-  MtIp client_ip;
-  gint64 size, nrcpt;
-  gdouble spam_score;
+  MtTime first_at, dequeued_at, last_at;
   MtArena arena;
-  MtText host, instance, queue_id, message_id, sender, subject, auth_user;
-  MtText client_name, client_ip_text;
-  MtText auth_method, service, parent_queue_id, spam_action, virus, spf, dkim, dmarc;
+  guint32 flags;      /* MT_MESSAGE_* */
+  guint8 parent_kind; /* MtParentKind */
+  guint8 in_message_ids : 1;
+  guint8 dirty : 1;
+  MtText host, instance, queue_id, message_id, sender, subject, auth_user, auth_method;
+  MtText client_name, client_ip, service, parent_queue_id;
+  MtDelivery *deliveries;
+  guint n_deliveries, size_deliveries;
+  MtMessageMore *more; /* NULL: as mt_message_no_more */
+  guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
+  gint64 size, nrcpt;
+  MtLink by_message_id;
+  MtMessage *newer, *older; /* by when it was touched first in a batch */
+  MtMessage *parent;        /* where that is in memory */
+  gint64 id, parent_id, root_id;
+  MtTime root_at;
   gint32 day, stored_day, port;
-  guint32 flags; /* MT_MESSAGE_* */
-  MtParentKind parent_kind;
-  gboolean has_client_ip, in_message_ids, dirty;
+  guint32 packed; /* bytes of text when it was packed last */
+  guint32 bytes;  /* as counted in the trail's */
 };
 
 /* One login that may still be open, or one that has ended in this batch. */
@@ -85,19 +95,21 @@ typedef struct MtAccess MtAccess;
 struct MtAccess
 {
   MtLink by_key;
-  MtAccess *newer, *older;
-  gint64 id;
   MtTime at, last_at, ended_at;
-  gint64 in_bytes, out_bytes, deleted, expunged, trashed, tls;
-  MtIp ip, local_ip;
-  MtArena arena;
+  guint8 service; /* MtWord */
+  gint8 tls;      /* 0, 1, MT_NO_NUMBER */
+  guint8 has_ip : 1;
+  guint8 has_local_ip : 1;
+  guint8 dirty : 1;
   MtText account, method, session, host, client, city, country_name;
-  gint64 asn;
-  MtCountry country;
-  MtWord service;
+  MtArena arena;
+  MtAccess *newer, *older; /* by when it was touched first in a batch */
+  gint64 id;
+  gint64 in_bytes, out_bytes, deleted, expunged, trashed, asn;
+  MtIp ip, local_ip;
   gint32 day, stored_day;
-  gboolean has_ip, has_local_ip, dirty;
-  gsize bytes; /* as counted in the trail's */
+  guint32 bytes; /* as counted in the trail's */
+  MtCountry country;
 };
 
 typedef struct MtFailure MtFailure;
@@ -119,7 +131,7 @@ struct MtFailure
   gint32 tag;  /* where the account came back masked, see rows.h */
   gint32 day, stored_day;
   gboolean has_ip, in_sessions, dirty;
-  gsize bytes; /* as counted in the trail's */
+  guint32 bytes; /* as counted in the trail's */
 };
 
 typedef struct MtPending MtPending;
@@ -128,24 +140,26 @@ struct MtPending
   MtLink by_key;
   MtPending *newer, *older;
   gint64 id;
-  MtPendingKind kind;
   MtTime at;
-  gchar *data;
-  gsize data_bytes;
-  gboolean stored, dirty, removed;
+  gchar *data; /* behind the record itself */
+  guint32 data_bytes;
+  guint8 kind;      /* MtPendingKind */
+  guint packed : 1; /* as pending.c has it in memory, else as it is on disk */
+  guint stored : 1, dirty : 1, removed : 1;
+  guint by_id : 1; /* counted in waiting_by_id */
+  guint32 place;   /* in dirty_pendings, while dirty */
 };
 
-/* Adds of this batch, by what they add to. */
-typedef struct MtSum MtSum;
-struct MtSum
+/* Room for the numbers of MtPendingKind. */
+#define MT_PENDING_KINDS 16
+
+/* Where a row of this batch stands that is added to. */
+typedef struct
 {
-  MtLink by_key;
-  gchar *key; /* account or name */
-  MtIp ip;
+  guint64 hash;
+  guint32 place; /* in the batch's rows, plus 1; 0: a free slot */
   gboolean is_connection;
-  MtConnectionRow connection;
-  MtActivityRow activity;
-};
+} MtSum;
 
 /* A list by time of use; oldest at the end. */
 #define MT_LRU(type) \
@@ -196,6 +210,37 @@ struct MtSum
   } \
   G_STMT_END
 
+/* Hosts and programs come with every line: their hashes are remembered, by their length. */
+#define MT_NAME_SLOTS 32
+#define MT_NAME_MAX_BYTES 55
+
+typedef struct
+{
+  guint64 hash;
+  guint8 len; /* 0: none */
+  gchar name[MT_NAME_MAX_BYTES];
+} MtHashedName;
+
+/* Whose mail it is: domains that were asked for lately, as they were written. */
+#define MT_DOMAIN_SLOTS 256
+#define MT_DOMAIN_MAX_BYTES 62
+
+typedef struct
+{
+  guint8 len; /* 0: none */
+  guint8 is_local;
+  gchar name[MT_DOMAIN_MAX_BYTES];
+} MtDomain;
+
+/* A connection's lines name its client again and again. */
+#define MT_IP_SLOTS 256
+
+typedef struct
+{
+  MtIp ip;
+  guint64 hash;
+} MtHashedIp;
+
 /* Replies come again and again: what was judged lately, by a hash of DSN and text. */
 #define MT_JUDGED_SLOTS 256
 
@@ -210,11 +255,14 @@ struct MtTrail
   const MtTrailSettings *settings;
   const MtTrailBacking *backing;
   MtHashKey key;
+  MtPool pool; /* of all records, their texts, and what waits */
   MtTrailStart start;
   MtTrailIds ids;
   MtTrailCounters counters;
-  MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending, by_sum;
+  MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending;
   gsize message_bytes, access_bytes, pending_bytes;
+  guint waiting[MT_PENDING_KINDS];    /* how many pendings of each kind there are */
+  guint waiting_by_id;                /* MT_PENDING_STORED that name no session */
   gboolean any_gone, any_access_gone; /* a message, a login has left memory */
   MT_LRU(MtMessage) messages;
   MT_LRU(MtAccess) accesses;
@@ -223,17 +271,22 @@ struct MtTrail
   GPtrArray *dirty;          /* MtMessage */
   GPtrArray *dirty_accesses; /* MtAccess */
   GPtrArray *dirty_failures; /* MtFailure */
-  GPtrArray *dirty_pendings; /* MtPending */
-  GPtrArray *sums;           /* MtSum */
+  GPtrArray *dirty_pendings; /* MtPending; NULL: it is used up */
+  MtSum *sums;               /* an open table of sums_mask + 1 slots */
+  guint sums_mask, sums_count;
   MtBatch *made;             /* what goes to the store next */
+  MtBatch *spare;            /* nullable: empty, for the one behind it */
   GHashTable *local_domains; /* lower-case text */
-  GPtrArray *learned;        /* of this batch, in local_domains */
-  GArray *facts;             /* MtFact that the last push told of messages */
-  guint told_facts;          /* of them */
-  GHashTable *known_accounts; /* hashes; only who has logged in gets in */
+  MtDomain domains[MT_DOMAIN_SLOTS];
+  GPtrArray *learned;          /* of this batch, in local_domains */
+  GArray *facts;               /* MtFact that the last push told of messages */
+  guint told_facts;            /* of them */
+  GHashTable *known_accounts;  /* hashes; only who has logged in gets in */
   guint64 *gone, *gone_before; /* Bloom filters: IDs that are on disk only */
   gsize gone_count;
   MtJudged judged[MT_JUDGED_SLOTS];
+  MtHashedName names[MT_NAME_SLOTS];
+  MtHashedIp ips[MT_IP_SLOTS];
 };
 
 /* ---- bounds ---------------------------------------------------------------- */
@@ -268,8 +321,6 @@ void mt_messages_push_end(MtTrail *trail, const MtLine *line, const MtEvent *eve
 void mt_message_touch(MtTrail *trail, MtMessage *message);
 void mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery);
 
-MtMessage *mt_message_new(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, MtTime at);
-
 /* mt_message_load: takes a row of the disk into memory, unless it is there. */
 MtMessage *mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *deliveries,
                            guint n_deliveries);
@@ -277,9 +328,9 @@ MtMessage *mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeli
 /* mt_message_look_up: makes sure that what the disk has of this queue ID is in memory. */
 void mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id);
 
-/* mt_message_may_be_on_disk: is it worth a look for this queue ID or Message-ID, for a line
- * of @at? */
-gboolean mt_message_may_be_on_disk(const MtTrail *trail, MtSpan id, MtTime at);
+/* mt_message_may_be_on_disk: is it worth a look for the queue ID or Message-ID of this hash,
+ * for a line of @at? */
+gboolean mt_message_may_be_on_disk(const MtTrail *trail, guint64 hash, MtTime at);
 
 /* mt_message_settle: its rows are on disk: many deliveries and old texts leave memory. */
 void mt_message_settle(MtTrail *trail, MtMessage *message);
@@ -299,7 +350,7 @@ void mt_message_touch_deliveries(MtTrail *trail, MtMessage *message);
 /* mt_messages_trim: lets the oldest clean records leave memory. */
 void mt_messages_trim(MtTrail *trail);
 
-void mt_message_adopt(MtMessage *parent, MtMessage *child);
+void mt_message_adopt(MtTrail *trail, MtMessage *parent, MtMessage *child);
 
 /* mt_message_with_id: the record of this number, from the disk if need be; NULL: it is gone. */
 MtMessage *mt_message_with_id(MtTrail *trail, MtSpan host, MtSpan queue_id, gint64 id);
@@ -329,16 +380,82 @@ mt_message_root(MtMessage *message)
 MtDelivery *mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient,
                                 MtSpan orig_recipient, gboolean create);
 
+/* mt_message_no_more: what a message has that was given nothing of it. */
+extern const MtMessageMore mt_message_no_more;
+
+static inline const MtMessageMore *
+mt_message_more(const MtMessage *message)
+{
+  return message->more ? message->more : &mt_message_no_more;
+}
+
+/* mt_message_need_more: to be written to. */
+MtMessageMore *mt_message_need_more(MtTrail *trail, MtMessage *message);
+
 static inline MtSpan
 mt_message_text(const MtMessage *message, MtText text)
 {
   return mt_arena_get(&message->arena, text);
 }
 
+/* mt_message_client_ip: FALSE: it has none. */
+static inline gboolean
+mt_message_client_ip(const MtMessage *message, MtIp *ip)
+{
+  return message->client_ip && mt_ip_parse(mt_message_text(message, message->client_ip), ip);
+}
+
 static inline guint64
 mt_trail_hash(const MtTrail *trail, MtSpan text)
 {
   return mt_hash_span(&trail->key, text);
+}
+
+/* mt_trail_hash_name: as mt_trail_hash(), for hosts and programs. */
+guint64 mt_trail_hash_name(MtTrail *trail, MtSpan name);
+
+static inline guint64
+mt_trail_hash_ip(MtTrail *trail, const MtIp *ip)
+{
+  MtHashedIp *slot = &trail->ips[(ip->b[15] + 5 * ip->b[14] + 17 * ip->b[7]) % MT_IP_SLOTS];
+
+  if (!mt_ip_equal(&slot->ip, ip))
+    {
+      slot->ip = *ip;
+      slot->hash = mt_hash(&trail->key, ip->b, sizeof ip->b);
+    }
+  return slot->hash;
+}
+
+/* A record's texts on their way to the store: where its block is small, all at once. */
+#define MT_TEXTS_WHOLE_BYTES 1024
+
+typedef struct
+{
+  MtBatch *batch;
+  const MtArena *arena;
+  MtArena copy; /* empty: each text is copied for itself */
+} MtTexts;
+
+static inline MtTexts
+mt_texts(MtBatch *batch, const MtArena *arena)
+{
+  MtTexts texts = { batch, arena, { 0 } };
+
+  if (arena->used && arena->used <= MT_TEXTS_WHOLE_BYTES)
+    {
+      texts.copy.bytes = mt_batch_take(batch, arena->used);
+      memcpy(texts.copy.bytes, arena->bytes, arena->used);
+    }
+  return texts;
+}
+
+/* mt_texts_get: valid as long as the batch.  What was put in since mt_texts() is not there. */
+static inline MtSpan
+mt_texts_get(const MtTexts *texts, MtText text)
+{
+  return texts->copy.bytes ? mt_arena_get(&texts->copy, text)
+                           : mt_batch_text(texts->batch, mt_arena_get(texts->arena, text));
 }
 
 /* ---- hops.c: messages that are one mail ---------------------------------- */
@@ -390,8 +507,7 @@ void mt_verdict_enveloped(MtTrail *trail, MtMessage *message);
 
 void mt_access_push_login(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
 void mt_access_push_logout(MtTrail *trail, const MtLine *line, const MtEvent *event);
-void mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
-                            MtFact *fact);
+void mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
 
 /* A message was accepted from an authenticated client; its connection has ended. */
 void mt_access_push_submission(MtTrail *trail, const MtLine *line, const MtEvent *event,
@@ -404,7 +520,7 @@ gboolean mt_access_of_connection(MtTrail *trail, const MtLine *line, const MtEve
                                  MtSpan *account, MtSpan *method);
 
 /* mt_access_smtp_key: one client's connection to one smtpd process. */
-guint64 mt_access_smtp_key(const MtTrail *trail, const MtLine *line, const MtEvent *event);
+guint64 mt_access_smtp_key(MtTrail *trail, const MtLine *line, const MtEvent *event);
 
 /* mt_access_push_client: the name and version that an IMAP client gives of itself. */
 void mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event);
@@ -421,6 +537,13 @@ void mt_access_clear(MtTrail *trail);
 void mt_pending_add(MtTrail *trail, MtPendingKind kind, guint64 key, const MtLine *line,
                     const MtEvent *event);
 
+/* mt_pending_waits: is there anything of this kind at all? */
+static inline gboolean
+mt_pending_waits(const MtTrail *trail, MtPendingKind kind)
+{
+  return trail->waiting[kind % MT_PENDING_KINDS] > 0;
+}
+
 /* mt_pending_next: what waits under @key; the next behind @after, or the first. */
 MtPending *mt_pending_next(MtTrail *trail, MtPendingKind kind, guint64 key, MtPending *after);
 
@@ -428,6 +551,10 @@ MtPending *mt_pending_next(MtTrail *trail, MtPendingKind kind, guint64 key, MtPe
 void mt_pending_read(const MtPending *pending, MtEvent *event, MtLine *line);
 
 void mt_pending_remove(MtTrail *trail, MtPending *pending);
+
+/* mt_pending_use_up: as mt_pending_remove(), where nobody needs its texts any more: what was
+ * never on disk is gone at once. */
+void mt_pending_use_up(MtTrail *trail, MtPending *pending);
 
 void mt_pending_init(MtTrail *trail);
 void mt_pending_load(MtTrail *trail);
@@ -455,7 +582,7 @@ void mt_sums_clear(MtTrail *trail);
 /* ---- judge.c: what a delivery's state means --------------------------------- */
 
 MtOutcome mt_judge_outcome(const MtMessage *message, const MtDelivery *delivery);
-MtDirection mt_judge_direction(const MtTrail *trail, const MtMessage *message,
+MtDirection mt_judge_direction(MtTrail *trail, const MtMessage *message,
                                const MtDelivery *delivery);
 /* mt_judge_stayed_here: what was sent to no relay is in a mailbox here, whatever the transport
  * is called (Exim's and Sendmail's have any name), but for qmail's and ICDSoft's "remote". */
@@ -473,11 +600,11 @@ MtReason mt_judge_reason(MtTrail *trail, MtSpan dsn, MtSpan reply);
 gboolean mt_trail_has_term(const gchar *const *terms, MtSpan text);
 
 gboolean mt_trail_is_ours(const MtTrail *trail, const MtIp *ip);
-gboolean mt_trail_is_local_domain(const MtTrail *trail, MtSpan address);
+gboolean mt_trail_is_local_domain(MtTrail *trail, MtSpan address);
 void mt_trail_learn_address(MtTrail *trail, MtSpan address);
 
 /* An account is known when it has logged in, or its domain lives here. */
-gboolean mt_trail_is_known_account(const MtTrail *trail, MtSpan account);
+gboolean mt_trail_is_known_account(MtTrail *trail, MtSpan account);
 
 /* ---- flush.c ------------------------------------------------------------------- */
 

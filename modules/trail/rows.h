@@ -340,6 +340,7 @@ typedef struct
   gint64 tls;
   MtTime first_at;
   MtTime last_at;
+  MtIp address; /* ip as a number */
 } MtConnectionRow;
 
 /* What is added to one account's day. */

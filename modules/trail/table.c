@@ -8,6 +8,7 @@ void
 mt_table_init(MtTable *table)
 {
   table->buckets = g_new0(MtLink *, FIRST_BUCKETS);
+  table->recent = g_new0(MtRecent, MT_TABLE_RECENT);
   table->mask = FIRST_BUCKETS - 1;
   table->count = 0;
 }
@@ -16,6 +17,7 @@ void
 mt_table_clear(MtTable *table)
 {
   g_free(table->buckets);
+  g_free(table->recent);
   memset(table, 0, sizeof *table);
 }
 
@@ -47,7 +49,7 @@ grow(MtTable *table)
 void
 mt_table_add(MtTable *table, MtLink *link, guint64 hash)
 {
-  if (table->count > table->mask)
+  if (2 * table->count > table->mask) /* who is not there is seen by an empty bucket, mostly */
     grow(table);
   link->hash = hash;
   link->at = &table->buckets[hash & table->mask];
@@ -55,12 +57,17 @@ mt_table_add(MtTable *table, MtLink *link, guint64 hash)
   if (link->next)
     link->next->at = &link->next;
   *link->at = link;
+  *mt_table_recent(table, hash) = (MtRecent){ hash, link };
   table->count++;
 }
 
 void
 mt_table_remove(MtTable *table, MtLink *link)
 {
+  MtRecent *recent = mt_table_recent(table, link->hash);
+
+  if (recent->link == link)
+    recent->link = NULL;
   *link->at = link->next;
   if (link->next)
     link->next->at = link->at;

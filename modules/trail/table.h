@@ -19,11 +19,22 @@ struct MtLink
   guint64 hash;
 };
 
+/* Links that were put in or found lately: most lines are of one of them, and the buckets of
+ * all are too many for the processor's nearest cache. */
+#define MT_TABLE_RECENT 2048
+
+typedef struct
+{
+  guint64 hash;
+  MtLink *link; /* the newest of this hash; NULL: none */
+} MtRecent;
+
 typedef struct
 {
   MtLink **buckets;
   guint64 mask;
   gsize count;
+  MtRecent *recent; /* by the hash's upper bits */
 } MtTable;
 
 void mt_table_init(MtTable *table);
@@ -35,13 +46,25 @@ void mt_table_add(MtTable *table, MtLink *link, guint64 hash);
 /* mt_table_remove: the link must be in the table. */
 void mt_table_remove(MtTable *table, MtLink *link);
 
+static inline MtRecent *
+mt_table_recent(const MtTable *table, guint64 hash)
+{
+  return &table->recent[hash >> 32 & (MT_TABLE_RECENT - 1)];
+}
+
 static inline MtLink *
 mt_table_first(const MtTable *table, guint64 hash)
 {
-  MtLink *link = table->buckets[hash & table->mask];
+  MtRecent *recent = mt_table_recent(table, hash);
+  MtLink *link;
 
+  if (recent->link && recent->hash == hash)
+    return recent->link;
+  link = table->buckets[hash & table->mask];
   while (link && link->hash != hash)
     link = link->next;
+  if (link)
+    *recent = (MtRecent){ hash, link };
   return link;
 }
 

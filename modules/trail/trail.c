@@ -8,7 +8,25 @@ mt_trail_new(const MtTrailSettings *settings, const MtTrailBacking *backing, con
   trail->settings = settings;
   trail->backing = backing;
   trail->key = *key;
+  for (guint i = 0; i < MT_IP_SLOTS; i++)
+    trail->ips[i].hash = mt_hash(key, trail->ips[i].ip.b, sizeof trail->ips[i].ip.b);
   return trail;
+}
+
+guint64
+mt_trail_hash_name(MtTrail *trail, MtSpan name)
+{
+  MtHashedName *slot = &trail->names[name.len % MT_NAME_SLOTS];
+
+  if (!name.len || name.len > MT_NAME_MAX_BYTES)
+    return mt_trail_hash(trail, name);
+  if (slot->len != name.len || memcmp(slot->name, name.at, name.len) != 0)
+    {
+      slot->hash = mt_trail_hash(trail, name);
+      slot->len = name.len;
+      memcpy(slot->name, name.at, name.len);
+    }
+  return slot->hash;
 }
 
 static void
@@ -20,6 +38,7 @@ init(MtTrail *trail)
   mt_sums_init(trail);
   trail->made = mt_batch_new();
   trail->local_domains = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  memset(trail->domains, 0, sizeof trail->domains);
   trail->known_accounts = g_hash_table_new(NULL, NULL);
   trail->learned = g_ptr_array_new();
   trail->facts = g_array_new(FALSE, FALSE, sizeof(MtFact));
@@ -34,7 +53,9 @@ clear(MtTrail *trail)
   mt_access_clear(trail);
   mt_pending_clear(trail);
   mt_sums_clear(trail);
+  mt_pool_clear(&trail->pool);
   g_clear_pointer(&trail->made, mt_batch_free);
+  g_clear_pointer(&trail->spare, mt_batch_free);
   g_hash_table_destroy(trail->local_domains);
   g_hash_table_destroy(trail->known_accounts);
   g_ptr_array_free(trail->learned, TRUE);
@@ -67,6 +88,7 @@ void
 mt_trail_learn_domain(MtTrail *trail, MtSpan domain)
 {
   g_hash_table_add(trail->local_domains, g_ascii_strdown(domain.at, domain.len));
+  memset(trail->domains, 0, sizeof trail->domains);
 }
 
 gboolean
@@ -354,9 +376,14 @@ add_client(MtTrail *trail, const MtEvent *event, MtEvent *whole)
 static void
 keep_session(MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  guint64 key = mt_trail_hash(trail, mt_event_text(event, MT_F_SESSION));
-  MtPending *pending = mt_pending_next(trail, MT_PENDING_CLIENT, key, NULL);
+  guint64 key;
+  MtPending *pending;
 
+  if (event->kind != MT_EVENT_CONNECT
+      && (event->kind != MT_EVENT_DISCONNECT || !mt_pending_waits(trail, MT_PENDING_CLIENT)))
+    return;
+  key = mt_trail_hash(trail, mt_event_text(event, MT_F_SESSION));
+  pending = mt_pending_next(trail, MT_PENDING_CLIENT, key, NULL);
   if (event->kind == MT_EVENT_CONNECT && !pending)
     mt_pending_add(trail, MT_PENDING_CLIENT, key, line, event);
   else if (event->kind == MT_EVENT_DISCONNECT && pending)
@@ -379,7 +406,8 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
   MtEvent whole;
 
   fact->kind = MT_FACT_NONE;
-  g_array_set_size(trail->facts, 0);
+  if (trail->facts->len)
+    g_array_set_size(trail->facts, 0);
   trail->told_facts = 0;
   if (event->kind == MT_EVENT_OTHER || event->kind == MT_EVENT_UNKNOWN)
     return;
@@ -390,7 +418,7 @@ mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *
     }
   if (is_access(event) && mt_trail_has_term(trail->settings->ignore_access, line->text))
     return;
-  if (wants_client(event))
+  if (mt_pending_waits(trail, MT_PENDING_CLIENT) && wants_client(event))
     {
       add_client(trail, event, &whole);
       event = &whole;
@@ -430,8 +458,21 @@ mt_trail_flush(MtTrail *trail, MtLocate locate, gpointer user)
     }
   g_ptr_array_set_size(trail->learned, 0);
   batch->ids = trail->ids;
-  trail->made = mt_batch_new();
+  trail->made = trail->spare ? trail->spare : mt_batch_new();
+  trail->spare = NULL;
   return batch;
+}
+
+void
+mt_trail_recycle(MtTrail *trail, MtBatch *batch)
+{
+  if (trail->spare)
+    {
+      mt_batch_free(batch);
+      return;
+    }
+  mt_batch_clear(batch);
+  trail->spare = batch;
 }
 
 void

@@ -112,7 +112,7 @@ gboolean mt_trail_knows_account(const MtTrail *trail, MtSpan account);
 /* mt_trail_shown_account: the account of a failed login as it may be kept and shown.
  * What is no account here may be a password typed in the wrong field: its middle is
  * masked.  @masked: room for that.  Returns: @account, or a span of @masked. */
-MtSpan mt_trail_shown_account(const MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES]);
+MtSpan mt_trail_shown_account(MtTrail *trail, MtSpan account, gchar masked[MT_MASKED_BYTES]);
 
 /* mt_trail_push: folds one event.  @fact: filled. */
 void mt_trail_push(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact);
@@ -127,6 +127,10 @@ void mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace 
  * @locate: tells the country of clients that have an address (nullable). */
 typedef void (*MtLocate)(gpointer user, const MtIp *ip, MtCountry country);
 MtBatch *mt_trail_flush(MtTrail *trail, MtLocate locate, gpointer user);
+
+/* mt_trail_recycle: the batch is done with; its memory serves the next.  @batch: (transfer
+ * full) one of mt_trail_flush()'s. */
+void mt_trail_recycle(MtTrail *trail, MtBatch *batch);
 
 /* mt_trail_committed: what was flushed is on disk.  Lets records leave memory. */
 void mt_trail_committed(MtTrail *trail);

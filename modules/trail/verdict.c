@@ -124,23 +124,24 @@ void
 mt_verdict_fold(MtTrail *trail, MtMessage *message, const MtEvent *event)
 {
   MtSpan action = mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_ACTION)));
-  gdouble score = message->spam_score;
+  MtMessageMore *more = mt_message_need_more(trail, message);
+  gdouble score = more->spam_score;
   guint32 texts = message->arena.used;
   gboolean changed;
 
-  if (weight_of_action(action) > weight_of_action(text(message, message->spam_action)))
+  if (weight_of_action(action) > weight_of_action(text(message, more->spam_action)))
     {
       mt_message_whole(trail, message);
-      message->spam_action = mt_arena_put(&message->arena, action);
+      more->spam_action = mt_arena_put(&message->arena, action);
     }
-  if (mt_event_has(event, MT_F_SCORE) && !(message->spam_score >= event->value[MT_F_SCORE].real))
-    message->spam_score = event->value[MT_F_SCORE].real;
-  take_text(message, &message->virus, event, MT_F_VIRUS);
+  if (mt_event_has(event, MT_F_SCORE) && !(more->spam_score >= event->value[MT_F_SCORE].real))
+    more->spam_score = event->value[MT_F_SCORE].real;
+  take_text(message, &more->virus, event, MT_F_VIRUS);
   take_text(message, &message->subject, event, MT_F_SUBJECT);
-  take_result(message, &message->spf, event, MT_F_SPF);
-  take_result(message, &message->dkim, event, MT_F_DKIM);
-  take_result(message, &message->dmarc, event, MT_F_DMARC);
-  changed = texts != message->arena.used || score != message->spam_score;
+  take_result(message, &more->spf, event, MT_F_SPF);
+  take_result(message, &more->dkim, event, MT_F_DKIM);
+  take_result(message, &more->dmarc, event, MT_F_DMARC);
+  changed = texts != message->arena.used || score != more->spam_score;
   end_recipient(trail, message, event);
   if (changed)
     mt_message_touch_deliveries(trail, message);
@@ -218,10 +219,9 @@ push_by_message_id(MtTrail *trail, const MtLine *line, const MtEvent *event)
 /* ---- by client and sender ------------------------------------------------------------- */
 
 static guint64
-client_key(const MtTrail *trail, const MtIp *ip, MtSpan sender)
+client_key(MtTrail *trail, const MtIp *ip, MtSpan sender)
 {
-  return mt_hash_mix(mt_trail_hash(trail, mt_span((const gchar *) ip->b, sizeof ip->b)),
-                     mt_trail_hash(trail, sender));
+  return mt_hash_mix(mt_trail_hash_ip(trail, ip), mt_trail_hash(trail, sender));
 }
 
 /* So many messages may come in while a policy daemon's line is on its way. */
@@ -232,11 +232,12 @@ static MtMessage *
 find_recent(const MtTrail *trail, const MtIp *ip, MtSpan sender, MtTime at)
 {
   MtMessage *best = NULL, *message = trail->messages.newest;
+  MtIp client_ip;
 
   for (guint i = 0; message && i < RECENT_MESSAGES; i++, message = message->older)
-    if (message->flags & MT_MESSAGE_ACTIVE && message->has_client_ip && !message->spf
-        && mt_ip_equal(&message->client_ip, ip)
+    if (message->flags & MT_MESSAGE_ACTIVE && !mt_message_more(message)->spf
         && mt_span_equal(text(message, message->sender), sender)
+        && mt_message_client_ip(message, &client_ip) && mt_ip_equal(&client_ip, ip)
         && ABS(at - message->first_at) <= POLICY_WINDOW_US
         && (!best || ABS(at - message->first_at) < ABS(at - best->first_at)))
       best = message;
@@ -299,17 +300,18 @@ apply_waiting(MtTrail *trail, MtMessage *message, guint64 key)
 void
 mt_verdict_identified(MtTrail *trail, MtMessage *message)
 {
-  apply_waiting(trail, message, message_id_key(trail, text(message, message->message_id)));
+  if (mt_pending_waits(trail, MT_PENDING_VERDICT))
+    apply_waiting(trail, message, message_id_key(trail, text(message, message->message_id)));
 }
 
 void
 mt_verdict_enveloped(MtTrail *trail, MtMessage *message)
 {
-  gboolean known = message->has_client_ip && message->flags & MT_MESSAGE_ACTIVE;
+  MtIp ip;
 
-  if (known)
-    apply_waiting(trail, message,
-                  client_key(trail, &message->client_ip, text(message, message->sender)));
+  if (mt_pending_waits(trail, MT_PENDING_VERDICT) && message->flags & MT_MESSAGE_ACTIVE
+      && mt_message_client_ip(message, &ip))
+    apply_waiting(trail, message, client_key(trail, &ip, text(message, message->sender)));
 }
 
 /* ---- lines without a queue ID of their own -------------------------------------------------- */

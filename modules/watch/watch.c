@@ -444,28 +444,48 @@ is_part(const Recent *recent, const MtWatch *watch, const MtLook *look, guint ru
   return recent->source == mt_hash_span(&watch->key, look->source);
 }
 
-/* The latest session IDs that the rule counted, this one first. */
+/* Into the first *@count of @latest, latest first; of equals the one that came first stays first. */
+static void
+insert_by_time(const Recent **latest, guint *count, const Recent *recent)
+{
+  guint at = *count;
+
+  while (at > 0 && latest[at - 1]->at < recent->at)
+    at--;
+  if (at == MAX_SESSIONS)
+    return;
+  *count = MIN(*count + 1, MAX_SESSIONS);
+  memmove(&latest[at + 1], &latest[at], (*count - at - 1) * sizeof *latest);
+  latest[at] = recent;
+}
+
+/* The latest session IDs that the rule counted, this one first: by their time, not by when
+ * their lines came, which a restart forgets. */
 static void
 append_sessions(GString *json, const MtWatch *watch, const MtLook *look, guint rule, MtTime first)
 {
   const MtSighting *sighting = look->sighting;
-  guint count = 0;
+  const Recent *latest[MAX_SESSIONS];
+  guint count = 0, appended = 0;
 
+  for (guint i = 1; i <= RECENT; i++)
+    {
+      const Recent *recent = &watch->recent[(watch->next_recent + RECENT - i) % RECENT];
+
+      if (recent->at >= first && recent->at <= sighting->at && is_part(recent, watch, look, rule)
+          && !mt_span_equal(mt_span_of_string(recent->session), sighting->session))
+        insert_by_time(latest, &count, recent);
+    }
   g_string_append(json, ",\"sessions\":[");
   if (sighting->session.len)
     {
       mt_text_append_json(json, sighting->session);
-      count++;
+      appended++;
     }
-  for (guint i = 1; i <= RECENT && count < MAX_SESSIONS; i++)
+  for (guint i = 0; i < count && appended < MAX_SESSIONS; i++, appended++)
     {
-      const Recent *recent = &watch->recent[(watch->next_recent + RECENT - i) % RECENT];
-
-      if (recent->at < first || recent->at > sighting->at || !is_part(recent, watch, look, rule)
-          || mt_span_equal(mt_span_of_string(recent->session), sighting->session))
-        continue;
-      g_string_append(json, count++ ? "," : "");
-      mt_text_append_json(json, mt_span_of_string(recent->session));
+      g_string_append(json, appended ? "," : "");
+      mt_text_append_json(json, mt_span_of_string(latest[i]->session));
     }
   g_string_append_c(json, ']');
 }

@@ -1,6 +1,8 @@
 /* bench-core: what a line costs, layer by layer
  *
  *   bench-core head|parse|trail LOG     one JSON object: lines, seconds, ns_per_line
+ *   bench-core queued|tried LOG         what a message in memory takes, tables and all: of the
+ *                                       lines until it is queued, or those of its deliveries, too
  *   bench-core fields LOG               how often each field is found
  *   bench-core dialect SPEC             as parse, of a fixture's examples over and over
  *
@@ -12,6 +14,7 @@
 #include "dialects/spec.h"
 #include "trail/trail.h"
 
+#include <malloc.h>
 #include <stdio.h>
 
 #define BATCH_LINES 20000
@@ -85,8 +88,70 @@ do_trail(gpointer data, MtSpan raw)
   if (++bench->in_batch < BATCH_LINES)
     return;
   bench->in_batch = 0;
+  mt_trail_recycle(bench->trail, mt_trail_flush(bench->trail, NULL, NULL));
+  mt_trail_committed(bench->trail);
+}
+
+/* ---- memory -----------------------------------------------------------------------------------
+ */
+
+static gsize
+bytes_in_use(void)
+{
+  struct mallinfo2 info = mallinfo2();
+
+  return info.uordblks + info.hblkhd;
+}
+
+static void
+settle(Bench *bench)
+{
+  bench->in_batch = 0;
   mt_batch_free(mt_trail_flush(bench->trail, NULL, NULL));
   mt_trail_committed(bench->trail);
+}
+
+static void
+keep_line(Bench *bench, MtSpan raw, gboolean tried)
+{
+  MtLine line;
+  MtEvent event;
+  MtFact fact;
+
+  mt_stream_head(&bench->stream, raw, &line);
+  mt_parser_parse(&bench->parser, &line, &event);
+  if (event.kind == MT_EVENT_ACCEPT || event.kind == MT_EVENT_MESSAGE_ID
+      || event.kind == MT_EVENT_QUEUED || (tried && event.kind == MT_EVENT_DELIVERY))
+    {
+      mt_event_drop(&event, MT_F_AUTH_USER); /* logins are not measured */
+      mt_trail_push(bench->trail, &line, &event, &fact);
+    }
+  if (++bench->in_batch == BATCH_LINES)
+    settle(bench);
+}
+
+static void
+do_queued(gpointer data, MtSpan raw)
+{
+  keep_line(data, raw, FALSE);
+}
+
+static void
+do_tried(gpointer data, MtSpan raw)
+{
+  keep_line(data, raw, TRUE);
+}
+
+static void
+say_memory(Bench *bench, const gchar *mode, gsize before)
+{
+  gsize live, bytes;
+
+  settle(bench);
+  live = mt_trail_live(bench->trail);
+  bytes = bytes_in_use() - before;
+  printf("{\"mode\":\"%s\",\"messages\":%zu,\"bytes\":%zu,\"bytes_per_message\":%.1f}\n", mode,
+         live, bytes, (gdouble) bytes / MAX(live, 1));
 }
 
 static void
@@ -229,22 +294,29 @@ bench_log(Bench *bench, const MtClock *clock, const gchar *mode, MeasureFunc fun
   static const MtTrailSettings settings = { .learn_domains = TRUE,
                                             .store_subject = TRUE,
                                             .max_messages = MT_TRAIL_MAX_MESSAGES };
+  static const MtTrailSettings keeping = { .learn_domains = TRUE,
+                                           .store_subject = TRUE,
+                                           .max_messages = G_MAXUINT };
   static const MtHashKey key;
   static const MtTrailStart start = { .horizon = MT_NO_TIME };
+  gboolean keep = func == do_queued || func == do_tried;
   gdouble begin;
   guint64 lines;
   gchar *text;
-  gsize size;
+  gsize size, before;
 
   if (!g_file_get_contents(path, &text, &size, NULL))
     return FALSE;
   mt_stream_init(&bench->stream, clock, NULL, MT_NO_SPAN);
-  bench->trail = mt_trail_new(&settings, &mt_trail_backing_null, &key);
+  bench->trail = mt_trail_new(keep ? &keeping : &settings, &mt_trail_backing_null, &key);
   mt_trail_reset(bench->trail, &start);
+  before = bytes_in_use();
   begin = measure_now_s();
   lines = measure_lines(mt_span(text, size), func, bench);
   if (func == do_fields)
     say_fields(bench);
+  else if (keep)
+    say_memory(bench, mode, before);
   else
     measure_say(mode, lines, measure_now_s() - begin);
   mt_trail_free(bench->trail);
@@ -260,7 +332,8 @@ main(int argc, char **argv)
     const gchar *name;
     MeasureFunc func;
   } modes[] = {
-    { "head", do_head }, { "parse", do_parse }, { "trail", do_trail }, { "fields", do_fields }
+    { "head", do_head },     { "parse", do_parse }, { "trail", do_trail },
+    { "queued", do_queued }, { "tried", do_tried }, { "fields", do_fields },
   };
   static Bench bench;
   MtClock clock;
@@ -273,6 +346,6 @@ main(int argc, char **argv)
     if (g_str_equal(modes[i].name, argv[1])
         && bench_log(&bench, &clock, modes[i].name, modes[i].func, argv[2]))
       return 0;
-  fprintf(stderr, "usage: bench-core head|parse|trail|fields LOG, or dialect SPEC\n");
+  fprintf(stderr, "usage: bench-core head|parse|trail|queued|tried|fields LOG, or dialect SPEC\n");
   return 2;
 }

@@ -5,7 +5,7 @@
 
 Writes a mailflow log (tests/tools/mailflow.py), then runs every pair in turn - ours, the peer's, ours ... -
 so that a machine whose speed drifts drifts for both.  Figures are medians; ratios are medians of the pairs'.
-  core     bench-core: head, parse, trail: ns a line; and against bench-patterns, which takes the same
+  core     bench-core: head, parse, trail: ns a line; what a message in memory takes; and against bench-patterns, which takes the same
            fields by PCRE2 patterns tried in order
   dialects bench-core on the lines of each dialect's fixture, repeated: lines a second, head and body
   host     file() -> mailtrail() against file() -> a threaded destination that does nothing, and
@@ -170,6 +170,10 @@ def bench_core(a, log, lines, out):
     got = dict(zip(measures, in_turn(a.runs, *measures.values())))
     for mode in measures:
         say_core(mode, got[mode], out)
+    for mode, when in (("queued", "in the queue"), ("tried", "with its deliveries")):
+        out[f"bytes a message {when}"] = kept = core(a, "bench-core", mode, log)
+        print(f"  a message {when:<24} {kept['bytes_per_message']:8.0f} bytes in memory, tables and all, {kept['messages']:,} of them",
+              flush=True)
     if "patterns" in measures:
         out["times as fast as patterns"] = r = 1 / ratio(got["parse"], got["patterns"])
         print(f"  parse is {r:.2f} times as fast as patterns, which find the same {known:,} lines and fields", flush=True)
@@ -236,4 +240,5 @@ def main():
             json.dump(out, f, indent=1, sort_keys=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -259,6 +259,37 @@ def commands(work):
     tap.report(commands.__doc__, wrong)
 
 
+def pages(work):
+    """A page of one account or domain, found by name, is the page found by reading all by time."""
+    store, logs = f"{work}/pages.db", []
+    for day in range(3):  # a segment each
+        logs.append(f"{work}/pages{day}.log")
+        subprocess.run([sys.executable, f"{top}/tests/tools/mailflow.py", "--messages", "150", "--seed", str(day), "--log", logs[day],
+                        "--truth", f"{work}/truth", "--start", str(1793000000 + day * 86400)], check=True)
+    with open(logs[1], "a") as f:  # sent under another name than that of the login
+        for line in ("smtpd[7]: 9A1B2C3D4E: client=unknown[192.0.2.9], sasl_method=PLAIN, sasl_username=boss@example.com",
+                     "cleanup[8]: 9A1B2C3D4E: message-id=<boss@example.com>", "qmgr[9]: 9A1B2C3D4E: from=<office@example.com>, size=99, nrcpt=1 (queue active)",
+                     "smtp[5]: 9A1B2C3D4E: to=<ann@example.net>, relay=mx.example.net[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 ok)",
+                     "qmgr[9]: 9A1B2C3D4E: removed"):
+            f.write(f"Oct 27 03:00:00 mail postfix/{line}\n")
+    wrong = load(store, "--year", "2026", *logs)
+    with bed.closing(bed.connect(store)) as db:
+        accounts = [r[0] for r in db.execute("SELECT DISTINCT sender FROM mail WHERE sender<>'' UNION SELECT DISTINCT recipient FROM mail"
+                                             " WHERE recipient<>'' LIMIT 60")]
+    domains = sorted({a.split("@")[1] for a in accounts if "@" in a})
+    asked = [("search", "--account", a) for a in accounts + ["boss@example.com", "nobody@example.com"]]
+    asked += [(c, "--domain", d) for c in ("search", "accesses", "failures") for d in domains + ["Example.ORG", "none.example"]]
+    found_by_login = False
+    for command, option, value in asked:
+        for more in (["--limit", "900"], ["--limit", "3", "--offset", "2"], ["--since", "2026-10-27", "--until", "2026-10-27T06:00", "--limit", "9"]):
+            found, read = ([json.loads(line) for line in bed.run(command, "-d", store, "--json", option, value, *more, *sort).stdout.splitlines()]
+                           for sort in ([], ["--sort", "ts:desc"]))
+            if [r["ts"] for r in found] != [r["ts"] for r in read] or (len(found) > 9 and sorted(map(str, found)) != sorted(map(str, read))):
+                wrong = wrong or f"{command} {option} {value} {more}: {len(found)} rows, not {len(read)}, or others"
+            found_by_login |= value == "boss@example.com" and len(found) == 1
+    tap.report(pages.__doc__, wrong or ("" if len(domains) > 5 and found_by_login else "the log has too little in it"))
+
+
 def unwritable(work):
     """A directory that cannot be written to: said, status 3."""
     if os.geteuid() != 0:
@@ -279,7 +310,7 @@ def unwritable(work):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="mailtrail-commands.") as work:
-        for test in (again, twins, live, writers, forget, readers, schema, commands, unwritable):
+        for test in (again, twins, live, writers, forget, readers, schema, commands, pages, unwritable):
             test(work)
     tap.finish()
 

@@ -541,6 +541,22 @@ test_evidence(void)
   mt_watch_free(watch);
 }
 
+/* A restart reads the failures back by their times: the alert is to be the same. */
+static void
+test_evidence_by_time(void)
+{
+  MtWatch *watch = mt_watch_new(&mt_watch_backing_null, &key, NULL);
+  const GArray *alerts = mt_watch_work(watch)->alerts;
+
+  run_script(watch, "0d10:00:00+10s*5 fail ann hanoi\n0d10:01:10+10s*2 fail ann hanoi\n"
+                    "0d10:00:50+10s*2 fail ann hanoi\n0d10:01:30 fail ann hanoi\n");
+  g_assert_cmpuint(alerts->len, ==, 1);
+  g_assert_nonnull(strstr(g_array_index(alerts, MtAlert, 0).evidence,
+                          "\"sessions\":[\"S1767261690\",\"S1767261680\",\"S1767261670\",\"S1767261660\","
+                          "\"S1767261650\"]"));
+  mt_watch_free(watch);
+}
+
 /* ---- bounds -----------------------------------------------------------------------------------
  */
 
@@ -730,6 +746,7 @@ main(int argc, char **argv)
   g_test_add_func("/watch/suppressed", test_suppressed);
   g_test_add_func("/watch/noise-hides-nothing", test_noise_hides_nothing);
   g_test_add_func("/watch/evidence", test_evidence);
+  g_test_add_func("/watch/evidence-by-time", test_evidence_by_time);
   g_test_add_func("/watch/a-million", test_a_million);
   g_test_add_func("/watch/window-is-bounded", test_window_is_bounded);
   g_test_add_func("/watch/baseline-text", test_baseline_text);

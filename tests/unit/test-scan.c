@@ -1,9 +1,9 @@
-#include <arpa/inet.h>
-
 #include "scan/hash.h"
 #include "scan/ip.h"
 #include "scan/line.h"
 #include "scan/text.h"
+
+#include <arpa/inet.h>
 
 static MtSpan
 span(const gchar *text)
@@ -739,6 +739,31 @@ test_csv_holds_no_formula(void)
   ASSERT_TEXT(mt_text_append_csv, "two\nlines", "\"two\nlines\"");
 }
 
+/* Words that are 0, or short, at any places. */
+static void
+test_ip_as_inet_ntop(void)
+{
+  static const guint words[] = { 0, 0, 1, 0xab, 0xdb8, 0xffff };
+  gchar ours[MT_IP_TEXT_BYTES], theirs[MT_IP_TEXT_BYTES];
+
+  for (guint i = 0; i < 6 * 6 * 6 * 6 * 6 * 6 * 6 * 6; i += 7)
+    {
+      MtIp ip;
+      guint rest = i;
+
+      for (gint word = 0; word < 8; word++, rest /= 6)
+        {
+          ip.b[2 * word] = words[rest % 6] >> 8;
+          ip.b[2 * word + 1] = words[rest % 6];
+        }
+      if (mt_ip_is_v4(&ip))
+        continue;
+      inet_ntop(AF_INET6, ip.b, theirs, sizeof theirs);
+      g_assert_cmpuint(mt_ip_format(&ip, ours), ==, strlen(theirs));
+      g_assert_cmpstr(ours, ==, theirs);
+    }
+}
+
 /* ---- hash ------------------------------------------------------------------ */
 
 static void
@@ -758,6 +783,55 @@ test_hash_depends_on_key_and_every_byte(void)
     }
   g_assert_true(hash == mt_hash(&key, text, sizeof text));
   g_assert_true(mt_hash_mix(1, 2) != mt_hash_mix(2, 1));
+}
+
+/* Stores keep hashes: another version of the program must make the same of a text. */
+static void
+test_hash_stays(void)
+{
+  static const MtHashKey key = { { G_GUINT64_CONSTANT(0x0706050403020100),
+                                   G_GUINT64_CONSTANT(0x0f0e0d0c0b0a0908) } };
+  static const struct
+  {
+    const gchar *text;
+    guint64 hash, nocase;
+  } known[] = {
+    { "", G_GUINT64_CONSTANT(0xabac0158050fc4dc), G_GUINT64_CONSTANT(0xabac0158050fc4dc) },
+    { "a", G_GUINT64_CONSTANT(0x1c2697ab786a6237), G_GUINT64_CONSTANT(0x1c2697ab786a6237) },
+    { "abc", G_GUINT64_CONSTANT(0x6fce24e8af8146eb), G_GUINT64_CONSTANT(0x6fce24e8af8146eb) },
+    { "abcd", G_GUINT64_CONSTANT(0x2b722dba445c0659), G_GUINT64_CONSTANT(0x2b722dba445c0659) },
+    { "4SxKq31", G_GUINT64_CONSTANT(0x1d1fa505ffac5380), G_GUINT64_CONSTANT(0xdb317c4afd163088) },
+    { "4SxKq31z", G_GUINT64_CONSTANT(0xbb87c314b5e5923b), G_GUINT64_CONSTANT(0x452fdb47c61478fe) },
+    { "4SxKq31zXyz9", G_GUINT64_CONSTANT(0x6697409dc9ab9143),
+      G_GUINT64_CONSTANT(0x66fa243c4d612a9d) },
+    { "Bob.Smith@Example.COM", G_GUINT64_CONSTANT(0x426e8e136ae4da29),
+      G_GUINT64_CONSTANT(0xeca785402ad7e644) },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS(known); i++)
+    {
+      MtSpan text = mt_span_of_string(known[i].text);
+
+      g_assert_cmphex(mt_hash_span(&key, text), ==, known[i].hash);
+      g_assert_cmphex(mt_hash_nocase(&key, text), ==, known[i].nocase);
+    }
+}
+
+static void
+test_hash_nocase_is_of_small_letters(void)
+{
+  MtHashKey key = { { 1, 2 } };
+
+  for (guint c = 0; c < 256; c++)
+    for (guint at = 0; at < 12; at++)
+      {
+        gchar text[12] = "abcdefghijk@", small[12] = "abcdefghijk@";
+
+        text[at] = c;
+        small[at] = g_ascii_tolower(c);
+        g_assert_cmphex(mt_hash_nocase(&key, mt_span(text, 12)), ==,
+                        mt_hash_span(&key, mt_span(small, 12)));
+      }
 }
 
 int
@@ -792,5 +866,8 @@ main(int argc, char **argv)
   g_test_add_func("/scan/text/clean", test_text_leaves_clean);
   g_test_add_func("/scan/text/csv", test_csv_holds_no_formula);
   g_test_add_func("/scan/hash", test_hash_depends_on_key_and_every_byte);
+  g_test_add_func("/scan/hash-stays", test_hash_stays);
+  g_test_add_func("/scan/hash-nocase", test_hash_nocase_is_of_small_letters);
+  g_test_add_func("/scan/ip-as-inet-ntop", test_ip_as_inet_ntop);
   return g_test_run();
 }
