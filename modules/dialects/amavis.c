@@ -266,8 +266,8 @@ read_item(MtCursor *cur, MtEvent *event, Place place, gboolean one_hits)
   MtSpan skipped;
 
   for (guint i = 0; i < G_N_ELEMENTS(items); i++)
-    if ((head & items[i].mask) == items[i].head && place >= items[i].from
-        && place <= items[i].to && mt_scan_span(cur, items[i].name))
+    if ((head & items[i].mask) == items[i].head && place >= items[i].from && place <= items[i].to
+        && mt_scan_span(cur, items[i].name))
       {
         if (items[i].then == AT_HITS && !one_hits)
           return AT_END;

@@ -23,14 +23,15 @@ typedef guint8 MtBlock __attribute__((vector_size(MT_BLOCK_BYTES)));
 #define MT_HEAD_WORD(literal) MT_WORD_AT(literal "\0\0\0\0\0\0\0", 0)
 #define MT_TAIL_WORD(literal) MT_WORD_AT("\0\0\0\0\0\0\0\0" literal, sizeof(literal) - 1)
 #define MT_HEAD_MASK(literal) \
-  (sizeof(literal) > MT_WORD_BYTES ? G_MAXUINT64 \
-                                   : (G_GUINT64_CONSTANT(1) << 8 * (sizeof(literal) - 1) % 64) - 1)
+  (sizeof(literal) > MT_WORD_BYTES \
+       ? G_MAXUINT64 \
+       : (G_GUINT64_CONSTANT(1) << 8 * (sizeof(literal) - 1) % 64) - 1)
 /* The first bytes as a number that orders as the texts do. */
 #define MT_ORDER_WORD(literal) MT_SWAPPED(MT_HEAD_WORD(literal))
 #define MT_SWAPPED(word) \
-  ((word) << 56 | ((word) & 0xff00) << 40 | ((word) & 0xff0000) << 24 \
-   | ((word) & 0xff000000) << 8 | ((word) >> 8 & 0xff000000) | ((word) >> 24 & 0xff0000) \
-   | ((word) >> 40 & 0xff00) | (word) >> 56)
+  ((word) << 56 | ((word) &0xff00) << 40 | ((word) &0xff0000) << 24 | ((word) &0xff000000) << 8 \
+   | ((word) >> 8 & 0xff000000) | ((word) >> 24 & 0xff0000) | ((word) >> 40 & 0xff00) \
+   | (word) >> 56)
 #define MT_WORD_AT(text, i) \
   (MT_BYTE_AT(text, i, 0) | MT_BYTE_AT(text, i, 1) | MT_BYTE_AT(text, i, 2) \
    | MT_BYTE_AT(text, i, 3) | MT_BYTE_AT(text, i, 4) | MT_BYTE_AT(text, i, 5) \

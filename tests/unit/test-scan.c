@@ -67,6 +67,8 @@ test_literal_words(void)
   g_assert_cmpuint(MT_HEAD_WORD("status=sent"), ==, mt_word_load("status=s"));
   g_assert_cmpuint(MT_TAIL_WORD("status=sent"), ==, mt_word_load("tus=sent"));
   g_assert_cmpuint(MT_HEAD_WORD("\xff\x80"), ==, 0x80ff);
+  g_assert_cmpuint(MT_ORDER_WORD("imap-login"), ==, GUINT64_SWAP_LE_BE(mt_word_load("imap-log")));
+  g_assert_cmpuint(MT_ORDER_WORD("ab"), ==, G_GUINT64_CONSTANT(0x6162000000000000));
   g_assert_cmpuint(mt_word_mask(0), ==, 0);
   g_assert_cmpuint(mt_word_mask(3), ==, 0xffffff);
   g_assert_cmpuint(mt_word_mask(8), ==, G_MAXUINT64);

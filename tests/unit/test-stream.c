@@ -2,7 +2,8 @@
 #include "dialects/dialect.h"
 
 #define SYSLOG "Nov 21 05:45:01 mx1 postfix/smtpd[2101]: connect from mail.example.com[192.0.2.1]"
-#define EXIM "2026-11-21 05:45:01 1k8VXh-0003Ab-Cd <= alice@example.com H=mail.example.com [192.0.2.1] P=esmtp S=904"
+#define EXIM \
+  "2026-11-21 05:45:01 1k8VXh-0003Ab-Cd <= alice@example.com H=mail.example.com [192.0.2.1] P=esmtp S=904"
 #define EXIM_NOTE "2026-11-21 05:45:01 something new: that no rule knows"
 #define NEXTCLOUD \
   "{\"reqId\":\"a\",\"level\":2,\"time\":\"2026-11-21T05:45:01+00:00\",\"remoteAddr\":\"192.0.2.1\"," \
