@@ -236,34 +236,37 @@ read_dkim(MtCursor *cur, MtEvent *event)
   MT_EVENT_SET_LITERAL(event, MT_F_DKIM, "pass");
 }
 
+#define ITEM(name) MT_SPAN_INIT(name), MT_HEAD_WORD(name), MT_HEAD_MASK(name)
+
 static const struct
 {
   MtSpan name;
-  Place from, to; /* where it may stand */
-  Place then;     /* where we are behind it */
+  guint64 head, mask; /* its first bytes */
+  Place from, to;     /* where it may stand */
+  Place then;         /* where we are behind it */
   void (*read)(MtCursor *cur, MtEvent *event);
 } items[] = {
-  { MT_SPAN_INIT("quarantine: "), AT_ENVELOPE, AT_ENVELOPE, AT_ENVELOPE, read_quarantine },
-  { MT_SPAN_INIT("quarantine "), AT_ENVELOPE, AT_ENVELOPE, AT_ENVELOPE, read_quarantine },
-  { MT_SPAN_INIT("Queue-ID: "), AT_ENVELOPE, AT_ENVELOPE, AT_ENVELOPE, read_queue_id },
-  { MT_SPAN_INIT("Message-ID: "), AT_ENVELOPE, AT_ENVELOPE, AT_MESSAGE_ID, read_message_id },
-  { MT_SPAN_INIT("Hits: "), AT_ENVELOPE, AT_MESSAGE_ID, AT_HITS, read_hits },
-  { MT_SPAN_INIT("size: "), AT_HITS, AT_HITS, AT_HITS, read_size },
-  { MT_SPAN_INIT("queued_as: "), AT_HITS, AT_HITS, AT_HITS, read_queued_as },
-  { MT_SPAN_INIT("dkim_sd="), AT_HITS, AT_HITS, AT_HITS, read_dkim },
-  { MT_SPAN_INIT("Subject: "), AT_ENVELOPE, AT_HITS, AT_END, NULL },
-  { MT_SPAN_INIT("From: "), AT_ENVELOPE, AT_HITS, AT_END, NULL },
+  { ITEM("quarantine: "), AT_ENVELOPE, AT_ENVELOPE, AT_ENVELOPE, read_quarantine },
+  { ITEM("quarantine "), AT_ENVELOPE, AT_ENVELOPE, AT_ENVELOPE, read_quarantine },
+  { ITEM("Queue-ID: "), AT_ENVELOPE, AT_ENVELOPE, AT_ENVELOPE, read_queue_id },
+  { ITEM("Message-ID: "), AT_ENVELOPE, AT_ENVELOPE, AT_MESSAGE_ID, read_message_id },
+  { ITEM("Hits: "), AT_ENVELOPE, AT_MESSAGE_ID, AT_HITS, read_hits },
+  { ITEM("size: "), AT_HITS, AT_HITS, AT_HITS, read_size },
+  { ITEM("queued_as: "), AT_HITS, AT_HITS, AT_HITS, read_queued_as },
+  { ITEM("dkim_sd="), AT_HITS, AT_HITS, AT_HITS, read_dkim },
+  { ITEM("Subject: "), AT_ENVELOPE, AT_HITS, AT_END, NULL },
+  { ITEM("From: "), AT_ENVELOPE, AT_HITS, AT_END, NULL },
 };
 
 /* Unknown items ("mail_id: X", "b: X", "110 ms") are passed over. */
 static Place
 read_item(MtCursor *cur, MtEvent *event, Place place, gboolean one_hits)
 {
-  gchar first = mt_cursor_peek(cur);
+  guint64 head = mt_word_load_some(cur->at, mt_cursor_left(cur));
   MtSpan skipped;
 
   for (guint i = 0; i < G_N_ELEMENTS(items); i++)
-    if (first == items[i].name.at[0] && place >= items[i].from && place <= items[i].to
+    if ((head & items[i].mask) == items[i].head && place >= items[i].from && place <= items[i].to
         && mt_scan_span(cur, items[i].name))
       {
         if (items[i].then == AT_HITS && !one_hits)
@@ -289,9 +292,9 @@ read_tests(MtSpan text, MtEvent *event)
 
   if (!mt_event_has(event, MT_F_SCORE) || MT_SPAN_ENDS(text, "..."))
     return;
-  at = mt_span_find_last(text, MT_SPAN(", Tests: ["));
-  if (!at)
+  if (!mt_span_find(text, MT_SPAN(", Tests: [")))
     return;
+  at = mt_span_find_last(text, MT_SPAN(", Tests: ["));
   cur = (MtCursor){ at, text.at + text.len };
   cur.at += strlen(", Tests: [");
   if (!mt_scan_until(&cur, ']', &tests) || !tests.len)
@@ -300,24 +303,11 @@ read_tests(MtSpan text, MtEvent *event)
   mt_read_symbols(tests, event);
 }
 
-/* ", Hits: " stands there exactly once. */
-static gboolean
-has_one_hits(MtSpan text)
-{
-  MtCursor cur = mt_cursor(text);
-  guint n = 0;
-  MtSpan part;
-
-  while (mt_scan_until(&cur, ':', &part))
-    n += MT_SPAN_ENDS(part, ", Hits") && mt_cursor_peek(&cur) == ' ';
-  return n == 1;
-}
-
 static void
 read_items(MtCursor *cur, MtEvent *event)
 {
   MtSpan rest = mt_cursor_rest(cur);
-  gboolean one_hits = has_one_hits(rest);
+  gboolean one_hits = mt_span_find_only(rest, MT_SPAN(", Hits: ")) != NULL;
   Place place = AT_ENVELOPE;
 
   while (place != AT_END && mt_scan_char(cur, ','))

@@ -28,26 +28,62 @@ const MtPeerFields mt_relay_fields = { MT_F_RELAY_NAME, MT_F_RELAY_IP, MT_F_RELA
  * is no peer, and a list of keys may ask for one again and again. */
 #define PEER_MAX_BYTES 512
 
+/* Up to '[', without a space, and past it. */
+static inline gboolean
+scan_peer_name(MtCursor *cur, MtSpan *out)
+{
+  const gchar *at = cur->at, *end = cur->end;
+  guint hits = 0;
+
+  for (; end - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
+    {
+      MtBlock block = mt_block_load(at);
+
+      hits = mt_block_mask((MtBlock) (block == mt_block_of('['))
+                           | (MtBlock) (block == mt_block_of(' ')));
+      if (hits)
+        break;
+    }
+  if (hits)
+    at += __builtin_ctz(hits);
+  else
+    while (at < end && *at != '[' && *at != ' ')
+      at++;
+  if (at == end || *at != '[')
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at + 1;
+  return TRUE;
+}
+
+/* ":25", not further than @end. */
+static void
+scan_peer_port(MtCursor *cur, const gchar *end, MtEvent *event, const MtPeerFields *fields)
+{
+  MtCursor try = { cur->at, end };
+  guint64 port;
+
+  if (fields->port == MT_FIELD_COUNT || !mt_scan_char(&try, ':') || !mt_scan_u64(&try, &port)
+      || port > 65535)
+    return;
+  mt_event_set_number(event, fields->port, port);
+  cur->at = try.at;
+}
+
 gboolean
 mt_scan_peer(MtCursor *cur, MtEvent *event, const MtPeerFields *fields)
 {
   MtCursor try = { cur->at, cur->at + MIN(mt_cursor_left(cur), PEER_MAX_BYTES) };
   MtSpan name, ip;
-  guint64 port;
 
-  if (!mt_scan_until(&try, '[', &name) || !mt_scan_until(&try, ']', &ip)
-      || (name.len && memchr(name.at, ' ', name.len)))
+  if (!scan_peer_name(&try, &name) || !mt_scan_until(&try, ']', &ip))
     return FALSE;
   mt_event_set_ip(event, fields->ip, ip);
   if (name.len && !MT_SPAN_IS(name, "unknown"))
     mt_event_set_text(event, fields->name, name);
   cur->at = try.at;
-  if (fields->port != MT_FIELD_COUNT && mt_scan_char(&try, ':') && mt_scan_u64(&try, &port)
-      && port <= 65535)
-    {
-      mt_event_set_number(event, fields->port, port);
-      cur->at = try.at;
-    }
+  if (try.at < try.end && *try.at == ':')
+    scan_peer_port(cur, try.end, event, fields);
   return TRUE;
 }
 
@@ -182,15 +218,15 @@ gboolean
 mt_scan_queue_id(MtCursor *cur, MtSpan *out)
 {
   MtCursor try = *cur;
-  guint8 any = 0;
+  gsize i = 0;
   MtSpan id;
 
   if (!mt_scan_word(&try, &id) || id.len < QUEUE_ID_MIN_BYTES || id.len > QUEUE_ID_MAX_BYTES
       || MT_SPAN_IS(id, "NOQUEUE"))
     return FALSE;
-  for (gsize i = 0; i < id.len; i++)
-    any |= mt_byte_class[(guchar)id.at[i]];
-  if (!(any & MT_CHAR_DIGIT) && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
+  while (i < id.len && !mt_is_class(id.at[i], MT_CHAR_DIGIT))
+    i++;
+  if (i == id.len && !mt_span_is_all(id, MT_CHAR_UPPER_HEX))
     return FALSE;
   *cur = try;
   *out = id;
@@ -356,16 +392,6 @@ mt_scan_mailbox(MtCursor *cur, MtSpan *out)
   return TRUE;
 }
 
-static const MtKey *
-find_key(const MtKey *keys, MtSpan name)
-{
-  for (; keys->name.at; keys++)
-    if (keys->name.len == name.len && keys->name.at[0] == name.at[0]
-        && memcmp(keys->name.at, name.at, name.len) == 0)
-      return keys;
-  return NULL;
-}
-
 /* Values of keys that nobody asked for; a '<' may hide a comma.  One that is never closed ends
  * the walk: what follows cannot be told from it. */
 static void
@@ -391,104 +417,198 @@ scan_item(MtCursor *cur, MtSpan *out)
 }
 
 static void
-read_value(const MtKey *key, MtCursor *cur, MtEvent *event)
+read_angle(const MtKey *key, MtCursor *cur, MtEvent *event)
 {
-  MtSpan text = MT_NO_SPAN;
-  guint64 number;
-  gint64 us;
+  MtSpan text;
 
-  switch (key->kind)
-    {
-    case MT_KEY_ANGLE:
-      if (mt_scan_angle(cur, &text))
-        mt_event_set_text(event, key->field, text);
-      return;
-    case MT_KEY_TOKEN:
-      if (mt_scan_token(cur, ", ", &text))
-        mt_event_set_text(event, key->field, text);
-      return;
-    case MT_KEY_ITEM:
-      if (scan_item(cur, &text))
-        mt_event_set_text(event, key->field, text);
-      return;
-    case MT_KEY_INTEGER:
-      if (mt_scan_u64(cur, &number))
-        mt_event_set_number(event, key->field, number);
-      return;
-    case MT_KEY_DURATION:
-      if (mt_scan_duration(cur, &us))
-        mt_event_set_number(event, key->field, us);
-      return;
-    case MT_KEY_DSN:
-      if (mt_scan_dsn(cur, &text))
-        mt_event_set_text(event, key->field, text);
-      return;
-    case MT_KEY_IP:
-      if (mt_scan_token(cur, ", ", &text))
-        mt_event_set_ip(event, key->field, text);
-      return;
-    case MT_KEY_CLIENT:
-      mt_scan_peer(cur, event, &mt_client_fields);
-      return;
-    case MT_KEY_REST:
-      mt_event_set_text(event, key->field, mt_cursor_rest(cur));
-      cur->at = cur->end;
-      return;
-    case MT_KEY_FUNC:
-      key->func(cur, event);
-      return;
-    }
+  if (mt_scan_angle(cur, &text))
+    mt_event_set_text(event, key->field, text);
 }
 
-/* A key is a word of small letters, digits, '_' and '-', and '=' behind it. */
-static inline gboolean
-scan_key(MtCursor *cur, MtSpan *name)
+static void
+read_token(const MtKey *key, MtCursor *cur, MtEvent *event)
 {
-  const gchar *at = cur->at, *end = cur->end;
+  MtSpan text;
 
-  while (at < end && mt_is_class(*at, MT_CHAR_KEY))
-    at++;
-  if (at == end || *at != '=' || at == cur->at)
+  if (mt_scan_token(cur, ", ", &text))
+    mt_event_set_text(event, key->field, text);
+}
+
+static void
+read_item(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  MtSpan text;
+
+  if (scan_item(cur, &text))
+    mt_event_set_text(event, key->field, text);
+}
+
+static void
+read_integer(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  guint64 number;
+
+  if (mt_scan_u64(cur, &number))
+    mt_event_set_number(event, key->field, number);
+}
+
+static void
+read_duration(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  gint64 us;
+
+  if (mt_scan_duration(cur, &us))
+    mt_event_set_number(event, key->field, us);
+}
+
+static void
+read_dsn(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  MtSpan text;
+
+  if (mt_scan_dsn(cur, &text))
+    mt_event_set_text(event, key->field, text);
+}
+
+static void
+read_ip(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  MtSpan text;
+
+  if (mt_scan_token(cur, ", ", &text))
+    mt_event_set_ip(event, key->field, text);
+}
+
+static void
+read_client(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  mt_scan_peer(cur, event, &mt_client_fields);
+}
+
+static void
+read_rest(const MtKey *key, MtCursor *cur, MtEvent *event)
+{
+  mt_event_set_text(event, key->field, mt_cursor_rest(cur));
+  cur->at = cur->end;
+}
+
+static void (*const readers[])(const MtKey *key, MtCursor *cur, MtEvent *event) = {
+  [MT_KEY_ANGLE] = read_angle,       [MT_KEY_TOKEN] = read_token, [MT_KEY_ITEM] = read_item,
+  [MT_KEY_INTEGER] = read_integer,   [MT_KEY_DSN] = read_dsn,     [MT_KEY_IP] = read_ip,
+  [MT_KEY_DURATION] = read_duration, [MT_KEY_REST] = read_rest,   [MT_KEY_CLIENT] = read_client,
+};
+
+/* @head: the first bytes of @text, 0 behind it; no name has a NUL. */
+static inline gboolean
+is_key(const MtKey *key, MtSpan text, guint64 head)
+{
+  gsize len = key->name.len;
+
+  if ((head & key->mask) != key->head)
     return FALSE;
-  *name = mt_span(cur->at, at - cur->at);
-  cur->at = at + 1;
+  return G_LIKELY(len < MT_WORD_BYTES)
+         || (text.len > len && text.at[len] == '=' && memcmp(text.at, key->name.at, len) == 0);
+}
+
+/* Lists mostly have the order of their table: the key behind the last is looked at first. */
+static inline const MtKey *
+key_at(const MtKey *keys, const MtKey *from, MtSpan text)
+{
+  guint64 head = mt_word_load_some(text.at, text.len);
+
+  for (const MtKey *key = from; key->name.at; key++)
+    if (is_key(key, text, head))
+      return key;
+  for (const MtKey *key = keys; key < from; key++)
+    if (is_key(key, text, head))
+      return key;
+  return NULL;
+}
+
+const MtKey *
+mt_key_at(const MtKey *keys, const MtKey *from, MtCursor *cur)
+{
+  const MtKey *key = key_at(keys, from ? from : keys, mt_cursor_rest(cur));
+
+  if (key)
+    cur->at += key->name.len + 1;
+  return key;
+}
+
+/* Past a key of which nothing is known, and its value: a word of small letters, digits, '_' and
+ * '-', and '=' behind it.  Returns: FALSE, cursor untouched, where there is none. */
+static gboolean
+skip_unknown(MtCursor *cur)
+{
+  MtCursor try = *cur;
+  MtSpan name;
+
+  if (!mt_scan_class(&try, MT_CHAR_KEY, &name) || !mt_scan_char(&try, '='))
+    return FALSE;
+  skip_value(&try);
+  *cur = try;
   return TRUE;
 }
 
 void
 mt_keys_walk(const MtKey *keys, MtCursor *cur, MtEvent *event)
 {
-  MtSpan name;
+  const MtKey *from = keys;
 
-  while (scan_key(cur, &name))
+  for (;;)
     {
-      const MtKey *key = find_key(keys, name);
+      const MtKey *key = key_at(keys, from, mt_cursor_rest(cur));
 
-      if (key && (key->kind == MT_KEY_FUNC || !mt_event_has(event, key->field)))
-        read_value(key, cur, event);
-      else
-        skip_value(cur);
-      mt_scan_char(cur, ',');
-      if (!mt_scan_char(cur, ' '))
+      if (G_LIKELY(key))
+        {
+          cur->at += key->name.len + 1;
+          from = key + 1;
+          if (key->kind == MT_KEY_FUNC)
+            key->func(cur, event);
+          else if (!mt_event_has(event, key->field))
+            readers[key->kind](key, cur, event);
+          else
+            skip_value(cur);
+        }
+      else if (!skip_unknown(cur))
         return;
+      if (cur->at < cur->end && *cur->at == ',')
+        cur->at++;
+      if (cur->at == cur->end || *cur->at != ' ')
+        return;
+      cur->at++;
     }
+}
+
+/* @head: the first bytes of @text, 0 behind it; no prefix has a NUL. */
+static inline gboolean
+has_prefix(const MtRule *rule, MtSpan text, guint64 head)
+{
+  gsize len = rule->prefix.len;
+
+  if ((head & rule->mask) != rule->head)
+    return FALSE;
+  if (len <= MT_WORD_BYTES)
+    return TRUE;
+  return text.len >= len && mt_word_load(text.at + len - MT_WORD_BYTES) == rule->tail
+         && (len <= 2 * MT_WORD_BYTES || memcmp(text.at, rule->prefix.at, len) == 0);
 }
 
 MtParse
 mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
 {
   guint64 has[2] = { event->has[0], event->has[1] };
-  gchar first = text.len ? text.at[0] : '\0';
+  guint64 head = mt_word_load_some(text.at, text.len);
 
-  for (const MtRule *rule = rules; rule->prefix.at; rule++)
+  for (const MtRule *rule = rules;; rule++)
     {
       MtCursor cur;
       MtParse parse = MT_PARSE_MATCH;
 
-      if (rule->first && rule->first != first)
+      if (!has_prefix(rule, text, head))
         continue;
-      if (!mt_span_starts(text, rule->prefix))
-        continue;
+      if (!rule->prefix.at) /* the end of the table fits any text */
+        return MT_PARSE_SKIP;
       cur = mt_cursor(text);
       if (rule->keys)
         mt_keys_walk(rule->keys, &cur, event);
@@ -503,7 +623,6 @@ mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event)
       event->has[0] = has[0];
       event->has[1] = has[1];
     }
-  return MT_PARSE_SKIP;
 }
 
 void
@@ -535,25 +654,24 @@ find_claim(const MtParser *parser, MtSpan program, MtClaim *named, guint64 *shap
 
 /* A name's first and last bytes tell it from most others; who makes names that share a slot
  * costs himself the claims' time. */
-static guint
+static inline guint
 slot_of(MtParser *parser, MtSpan program)
 {
-  guint64 first = 0, last = 0;
-  guint hash;
+  guint64 first = mt_word_load_some(program.at, program.len);
+  guint64 last
+      = program.len > MT_WORD_BYTES
+            ? mt_word_load(program.at + program.len - MT_WORD_BYTES) : 0;
+  guint64 mixed = (first ^ (last << 5 | last >> 59)) + program.len;
+  guint hash = (mixed * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> 48) % MT_PARSER_SLOTS;
 
-  if (program.len >= sizeof first)
-    {
-      memcpy(&first, program.at, sizeof first);
-      memcpy(&last, program.at + program.len - sizeof last, sizeof last);
-    }
-  for (gsize i = 0; i < program.len && i < sizeof first && !last; i++)
-    first = first << 8 | (guchar)program.at[i];
-  first = (first ^ (last << 5 | last >> 59)) + program.len;
-  hash = (first * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> 48) % MT_PARSER_SLOTS;
-  if (parser->slot[hash].len != program.len
-      || memcmp(parser->slot[hash].name, program.at, program.len) != 0)
+  if (parser->slot[hash].len != program.len || parser->slot[hash].first != first
+      || parser->slot[hash].last != last
+      || (program.len > 2 * MT_WORD_BYTES
+          && memcmp(parser->slot[hash].name, program.at, program.len) != 0))
     {
       parser->slot[hash].len = program.len;
+      parser->slot[hash].first = first;
+      parser->slot[hash].last = last;
       memcpy(parser->slot[hash].name, program.at, program.len);
       find_claim(parser, program, &parser->slot[hash].claim, &parser->slot[hash].shapes);
     }

@@ -40,14 +40,17 @@ typedef MtParse (*MtRuleFunc)(MtCursor *cur, MtEvent *event);
 typedef struct
 {
   MtSpan name;
+  guint64 head, mask; /* the first bytes of "name=" */
   MtKeyKind kind;
   MtField field;
   MtRuleFunc func;
 } MtKey;
 
-#define MT_KEY(name, kind, field) { MT_SPAN_INIT(name), MT_KEY_##kind, MT_F_##field, NULL }
-#define MT_KEY_CALL(name, func) { MT_SPAN_INIT(name), MT_KEY_FUNC, 0, func }
-#define MT_KEYS_END { { NULL, 0 }, 0, 0, NULL }
+#define MT_KEY_WORDS(name) MT_HEAD_WORD(name "="), MT_HEAD_MASK(name "=")
+#define MT_KEY(name, kind, field) \
+  { MT_SPAN_INIT(name), MT_KEY_WORDS(name), MT_KEY_##kind, MT_F_##field, NULL }
+#define MT_KEY_CALL(name, func) { MT_SPAN_INIT(name), MT_KEY_WORDS(name), MT_KEY_FUNC, 0, func }
+#define MT_KEYS_END { { NULL, 0 }, 0, 0, 0, 0, NULL }
 
 /* A recogniser.  With keys, the text from the prefix on is walked as key=value
  * list first; func then gets what the walk left, or without keys what follows
@@ -56,19 +59,21 @@ typedef struct
 typedef struct
 {
   MtSpan prefix;
+  guint64 head, mask; /* the prefix' first bytes: nearly all rules are passed over by them */
+  guint64 tail;       /* the last */
   MtEventKind event;
-  gchar first; /* of the prefix: most rules are passed over by it */
   const MtKey *keys;
   MtRuleFunc func;
 } MtRule;
 
 #define MT_RULE(prefix, event, keys, func) \
   { \
-    MT_SPAN_INIT(prefix), MT_EVENT_##event, (prefix)[0], keys, func \
+    MT_SPAN_INIT(prefix), MT_HEAD_WORD(prefix), MT_HEAD_MASK(prefix), MT_TAIL_WORD(prefix), \
+        MT_EVENT_##event, keys, func \
   }
 #define MT_RULES_END \
   { \
-    { NULL, 0 }, 0, '\0', NULL, NULL \
+    { NULL, 0 }, 0, 0, 0, 0, NULL, NULL \
   }
 
 /* How sure a dialect is that a program is its own. */
@@ -120,6 +125,11 @@ struct MtDialect
 /* mt_rules_apply: the first rule whose prefix fits and whose func does not skip.
  * Returns: MT_PARSE_SKIP if there is none; the event is then as it was. */
 MtParse mt_rules_apply(const MtRule *rules, MtSpan text, MtEvent *event);
+
+/* mt_key_at: which of @keys, "name=" and all, @cur is at, and past it.  @from: where in @keys to
+ * look first; NULL: at the beginning.
+ * Returns: NULL, cursor untouched, where it is none of them. */
+const MtKey *mt_key_at(const MtKey *keys, const MtKey *from, MtCursor *cur);
 
 /* mt_keys_walk: reads "key=value, key=value" (also with single spaces between)
  * into the event.  Unknown keys are passed over, a field that is there stays.
@@ -222,6 +232,7 @@ typedef struct
   struct
   {
     guint8 len;
+    guint64 first, last; /* bytes of the name: all, where it has no more than both */
     gchar name[MT_PARSER_NAME_BYTES];
     MtClaim claim;
     guint64 shapes; /* where no dialect claims by name: a bit for each to be asked */
@@ -241,7 +252,9 @@ void mt_parser_parse(MtParser *parser, const MtLine *line, MtEvent *event);
 void mt_parser_parse_part(MtParser *parser, const MtLine *line, guint part, MtEvent *event);
 
 /* One file, or one source of raw lines: which format it has is found from its first
- * lines, and kept.  Belongs to one thread. */
+ * lines, and kept; lines of another among them are read as what they are, and change the format
+ * only where more of them come in a row than came of it, or one is a header.  Belongs to one
+ * thread. */
 #define MT_STREAM_COLUMNS 64
 
 struct MtStream
@@ -250,6 +263,7 @@ struct MtStream
   const MtDialect *only;    /* the single dialect to read by; NULL: any */
   const MtFileFormat *file; /* NULL: syslog, or not yet known */
   guint undecided;          /* lines that could still be anything */
+  guint run, strays;        /* lines in a row of the format it has; since, of another */
   MtSpan host;              /* of lines that state none */
   /* For heads that need what a line before said. */
   gint64 date_s;            /* midnight of the last stated date, local, in seconds */

@@ -29,6 +29,7 @@ typedef struct
 struct Service
 {
   MtSpan name;
+  guint64 order; /* its first bytes */
   MtWord word; /* what the contract calls it */
   MtParse (*read)(const Head *head, MtEvent *event);
   gboolean notices; /* what read() does not know is for the operator */
@@ -127,27 +128,31 @@ fail_internal(MtCursor *cur, MtEvent *event)
 static gchar
 scan_level(MtCursor *cur)
 {
-  static const MtSpan levels[] = { MT_SPAN_INIT("Info: "),    MT_SPAN_INIT("Error: "),
-                                   MT_SPAN_INIT("Warning: "), MT_SPAN_INIT("Debug: "),
-                                   MT_SPAN_INIT("Fatal: "),   MT_SPAN_INIT("Panic: "),
-                                   MT_SPAN_INIT("Warn: ") };
   gchar first = mt_cursor_peek(cur);
+  gboolean found = FALSE;
 
-  if (mt_is_class(first, MT_CHAR_LOWER))
-    return '\0';
-  for (guint i = 0; i < G_N_ELEMENTS(levels); i++)
-    if (levels[i].at[0] == first && mt_scan_span(cur, levels[i]))
-      return first;
-  return '\0';
-}
-
-static const MtKey *
-find_key(const MtKey *keys, MtSpan name)
-{
-  for (; keys->name.at; keys++)
-    if (keys->name.at[0] == name.at[0] && mt_span_equal(keys->name, name))
-      return keys;
-  return NULL;
+  switch (first)
+    {
+    case 'I':
+      found = MT_SCAN(cur, "Info: ");
+      break;
+    case 'E':
+      found = MT_SCAN(cur, "Error: ");
+      break;
+    case 'W':
+      found = MT_SCAN(cur, "Warning: ") || MT_SCAN(cur, "Warn: ");
+      break;
+    case 'D':
+      found = MT_SCAN(cur, "Debug: ");
+      break;
+    case 'F':
+      found = MT_SCAN(cur, "Fatal: ");
+      break;
+    case 'P':
+      found = MT_SCAN(cur, "Panic: ");
+      break;
+    }
+  return found ? first : '\0';
 }
 
 static MtSpan
@@ -164,14 +169,13 @@ static gboolean
 read_pair(const MtKey *keys, MtSpan pair, MtEvent *event)
 {
   MtCursor value = mt_cursor(pair);
-  const MtKey *key;
+  const MtKey *key = mt_key_at(keys, NULL, &value);
   guint64 number;
   MtSpan name;
 
-  if (!mt_scan_class(&value, MT_CHAR_KEY, &name) || !mt_scan_char(&value, '='))
-    return FALSE;
-  key = find_key(keys, name);
-  if (!key || value.at == value.end)
+  if (!key)
+    return mt_scan_class(&value, MT_CHAR_KEY, &name) && mt_cursor_peek(&value) == '=';
+  if (value.at == value.end)
     return TRUE;
   if (key->kind == MT_KEY_FUNC)
     key->func(&value, event);
@@ -2378,12 +2382,12 @@ read_leveled(const Head *head, MtEvent *event)
 
 /* ---- services -------------------------------------------------------------------- */
 
-#define SERVICE(name, word, read, notices)            \
-  {                                                   \
-    MT_SPAN_INIT(name), MT_WORD_##word, read, notices \
+#define SERVICE(name, word, read, notices)                                 \
+  {                                                                        \
+    MT_SPAN_INIT(name), MT_ORDER_WORD(name), MT_WORD_##word, read, notices \
   }
 
-/* By name, as bsearch() wants it. */
+/* By name, as find_service() wants it. */
 static const Service services[] = {
   SERVICE("IMAP", IMAP, read_session, FALSE), /* 1.0 */
   SERVICE("POP3", POP3, read_session, FALSE),
@@ -2438,24 +2442,24 @@ static const Service services[] = {
   SERVICE("tcpwrap", NONE, read_operator, TRUE),
 };
 
-static gint
-compare_service(gconstpointer key, gconstpointer element)
-{
-  const MtSpan *name = key;
-  const Service *service = element;
-  gint order = (guchar)name->at[0] - (guchar)service->name.at[0];
-
-  if (!order)
-    order = memcmp(name->at, service->name.at, MIN(name->len, service->name.len));
-  return order ? order : (gint)name->len - (gint)service->name.len;
-}
-
+/* The last whose first bytes are not behind the name's, without a branch that depends on them;
+ * or one before, of those with the same. */
 static const Service *
 find_service(MtSpan name)
 {
-  if (!name.len)
-    return NULL;
-  return bsearch(&name, services, G_N_ELEMENTS(services), sizeof services[0], compare_service);
+  guint64 order = GUINT64_SWAP_LE_BE(mt_word_load_some(name.at, name.len));
+  const Service *at = services;
+
+  for (guint n = G_N_ELEMENTS(services), half = n / 2; half; n -= half, half = n / 2)
+    at = at[half].order <= order ? at + half : at;
+  for (; at->order == order; at--)
+    {
+      if (mt_span_equal(at->name, name))
+        return at;
+      if (at == services)
+        break;
+    }
+  return NULL;
 }
 
 /* Behind the ')': "<pid><session>: ", "<session>: ", ": ". */
@@ -2534,8 +2538,7 @@ scan_head(MtSpan text, Head *head)
   head->level = scan_level(&cur);
   head->ip = head->session = head->inside = MT_NO_SPAN;
   name = cur.at;
-  while (cur.at < cur.end && mt_is_class(*cur.at, MT_CHAR_ALNUM | MT_CHAR_KEY))
-    cur.at++;
+  cur.at = mt_skip_class(cur.at, cur.end, MT_CHAR_ALNUM | MT_CHAR_KEY);
   if (cur.at == name)
     return FALSE;
   head->service = find_service(mt_span(name, cur.at - name));

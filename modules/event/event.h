@@ -306,11 +306,9 @@ mt_event_set_real(MtEvent *event, MtField field, gdouble real)
 static inline gboolean
 mt_event_set_ip(MtEvent *event, MtField field, MtSpan text)
 {
-  MtIp ip;
-
-  if (!mt_ip_parse(text, &ip))
+  if (!mt_ip_parse(text, &event->value[field].address.ip))
     return FALSE;
-  mt_event_add(event, field)->address = (MtLoggedIp){ ip, text };
+  mt_event_add(event, field)->address.text = text;
   return TRUE;
 }
 

@@ -4,41 +4,129 @@
 
 static const guint8 mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-/* "192": up to three digits.  Returns: what follows them, NULL where it is no byte's number. */
-static inline const gchar *
-parse_byte(const gchar *at, const gchar *end, guint8 *out)
-{
-  guint number, digit;
+#define V4_MIN_BYTES 7
+#define V4_MAX_BYTES 15
 
-  if (at == end || (number = (guint) *at - '0') > 9)
-    return NULL;
-  if (++at < end && (digit = (guint) *at - '0') <= 9)
-    {
-      number = number * 10 + digit;
-      if (++at < end && (digit = (guint) *at - '0') <= 9)
-        {
-          number = number * 10 + digit;
-          at++;
-        }
-    }
-  *out = number;
-  return number <= 255 ? at : NULL;
+/* All of the text, and NULs behind it. */
+static inline MtBlock
+load_v4(MtSpan text)
+{
+  typedef guint64 Words __attribute__((vector_size(MT_BLOCK_BYTES)));
+  guint64 low = mt_word_load_some(text.at, text.len), high = 0;
+
+  if (text.len > MT_WORD_BYTES)
+    high = mt_word_load(text.at + text.len - MT_WORD_BYTES) >> 8 * (2 * MT_WORD_BYTES - text.len);
+  return (MtBlock) (Words){ GUINT64_TO_LE(low), GUINT64_TO_LE(high) };
 }
 
+/* By two stores: what loads it all at once waits for many small ones. */
+static inline void
+set_v4(MtIp *out, guint32 address)
+{
+  guint64 words[2] = { 0, GUINT64_TO_BE(G_GUINT64_CONSTANT(0xffff00000000) | address) };
+
+  memcpy(out->b, words, sizeof words);
+}
+
+/* What the last @digits of three bytes say. */
+static inline guint
+v4_number(guint32 bytes, guint digits)
+{
+  static const guint32 masks[] = { 0, 0x0f0000, 0x0f0f00, 0x0f0f0f };
+
+  bytes &= masks[digits];
+  return (bytes >> 16) + (bytes >> 8 & 0xff) * 10 + (bytes & 0xff) * 100;
+}
+
+/* "192.0.2.1", without a branch for how many digits each number has: no processor guesses
+ * them. */
 static gboolean
-parse_v4(MtSpan text, guint8 out[4])
+parse_v4(MtSpan text, MtIp *out)
+{
+  MtBlock block;
+  gchar bytes[MT_BLOCK_BYTES];
+  guint dots, first, from, over;
+  guint32 word, all;
+
+  if (text.len < V4_MIN_BYTES || text.len > V4_MAX_BYTES)
+    return FALSE;
+  block = load_v4(text);
+  dots = mt_block_mask((MtBlock) (block == mt_block_of('.')));
+  if ((dots | mt_block_mask((MtBlock) (block - '0' < 10))) != (1u << text.len) - 1)
+    return FALSE;
+  memcpy(bytes, &block, sizeof bytes);
+  dots |= 1u << text.len; /* the last number ends as the others do */
+  first = __builtin_ctz(dots);
+  if (first - 1 > 2)
+    return FALSE;
+  memcpy(&word, bytes, sizeof word);
+  all = over = v4_number(GUINT32_FROM_LE(word) << 8 * (3 - first), first);
+  from = first + 1;
+  for (gint i = 1; i < 4; i++)
+    {
+      guint end, number;
+
+      dots &= dots - 1;
+      if (!dots || (end = __builtin_ctz(dots)) - from - 1 > 2)
+        return FALSE;
+      memcpy(&word, bytes + end - 3, sizeof word); /* and the dot, or a NUL */
+      number = v4_number(GUINT32_FROM_LE(word), end - from);
+      all = all << 8 | number;
+      over |= number;
+      from = end + 1;
+    }
+  if ((dots & (dots - 1)) != 0 || over > 255)
+    return FALSE;
+  set_v4(out, all);
+  return TRUE;
+}
+
+/* Of one to four digits, what they say. */
+static inline const gchar *
+parse_v6_group(const gchar *at, const gchar *end, guint *out)
+{
+  const gchar *start = at;
+  guint group = 0;
+
+  for (; at < end && mt_is_class(*at, MT_CHAR_HEX); at++)
+    group = (group << 4) + ((guint) *at & 15) + (*at > '9' ? 9 : 0);
+  *out = group;
+  return at > start && at - start <= 4 ? at : NULL;
+}
+
+/* "2001:db8::25", as most are: groups of digits, and one gap at most. */
+static gboolean
+parse_v6_groups(MtSpan text, MtIp *out)
 {
   const gchar *at = text.at, *end = text.at + text.len;
+  gint n = 0, gap = -1;
+  guint8 bytes[16] = { 0 };
+  guint group;
 
-  for (gint i = 0; i < 4; i++)
+  if (text.len >= 2 && at[0] == ':' && at[1] == ':')
+    gap = 0, at += 2;
+  while (at < end)
     {
-      if (i && (at == end || *at++ != '.'))
+      if (n == 16 || !(at = parse_v6_group(at, end, &group)))
         return FALSE;
-      at = parse_byte(at, end, &out[i]);
-      if (!at)
+      bytes[n++] = group >> 8;
+      bytes[n++] = group;
+      if (at == end)
+        break;
+      if (*at++ != ':' || at == end || (*at == ':' && gap >= 0))
         return FALSE;
+      if (*at == ':')
+        gap = n, at++;
     }
-  return at == end;
+  if (gap < 0 ? n < 16 : n == 16)
+    return FALSE;
+  for (gint to = 15; gap >= 0 && n > gap; to--) /* what stands behind the gap goes to the end */
+    {
+      bytes[to] = bytes[--n];
+      bytes[n] = 0;
+    }
+  memcpy(out->b, bytes, sizeof bytes);
+  return TRUE;
 }
 
 /* inet_pton() wants a NUL-terminated string and knows no zone. */
@@ -46,7 +134,12 @@ static gboolean
 parse_v6(MtSpan text, MtIp *out)
 {
   gchar buffer[MT_IP_TEXT_BYTES];
-  const gchar *zone = memchr(text.at, '%', text.len);
+  const gchar *zone;
+  MtIp ip;
+
+  if (parse_v6_groups(text, out))
+    return TRUE;
+  zone = memchr(text.at, '%', text.len);
 
   if (zone)
     text.len = zone - text.at;
@@ -54,24 +147,22 @@ parse_v6(MtSpan text, MtIp *out)
     return FALSE;
   memcpy(buffer, text.at, text.len);
   buffer[text.len] = '\0';
-  return inet_pton(AF_INET6, buffer, out->b) == 1;
+  if (inet_pton(AF_INET6, buffer, ip.b) != 1)
+    return FALSE;
+  *out = ip;
+  return TRUE;
 }
 
 gboolean
 mt_ip_parse(MtSpan text, MtIp *out)
 {
-  MtIp ip;
-
   if (text.len > 5 && text.at[4] == ':'
       && mt_span_equal_nocase(mt_span(text.at, 5), MT_SPAN("IPv6:")))
     text = mt_span(text.at + 5, text.len - 5);
   if (text.len < 2)
     return FALSE;
-  memcpy(ip.b, mapped_prefix, 12);
-  if (!parse_v4(text, ip.b + 12) && (!memchr(text.at, ':', text.len) || !parse_v6(text, &ip)))
-    return FALSE;
-  *out = ip;
-  return TRUE;
+  return parse_v4(text, out)
+         || (mt_find_char(text.at, text.at + text.len, ':') && parse_v6(text, out));
 }
 
 gboolean

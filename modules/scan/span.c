@@ -31,27 +31,17 @@ mt_span_equal_nocase(MtSpan a, MtSpan b)
   return a.len == b.len && (a.len == 0 || g_ascii_strncasecmp(a.at, b.at, a.len) == 0);
 }
 
-/* Sixteen bytes that are compared at once, by whatever the processor has for it. */
-typedef guchar Block __attribute__((vector_size(16)));
-
-static Block
-block_of(gchar c)
+/* The first of sixteen places at which @needle stands, or NULL. */
+static inline const gchar *
+find_in_block(const gchar *at, MtSpan needle, MtBlock first, MtBlock last)
 {
-  return (Block){ 0 } + (guchar) c;
-}
+  MtBlock fits = (MtBlock) (mt_block_load(at) == first)
+                 & (MtBlock) (mt_block_load(at + needle.len - 1) == last);
 
-/* Do any bytes of @at equal those of @first, while those of @behind equal @last? */
-static gboolean
-block_has(const gchar *at, Block first, const gchar *behind, Block last)
-{
-  Block a, b;
-  guint64 hits[2];
-
-  memcpy(&a, at, sizeof a);
-  memcpy(&b, behind, sizeof b);
-  a = (Block) ((a == first) & (b == last));
-  memcpy(hits, &a, sizeof hits);
-  return (hits[0] | hits[1]) != 0;
+  for (guint hits = mt_block_mask(fits); hits; hits &= hits - 1)
+    if (memcmp(at + __builtin_ctz(hits), needle.at, needle.len) == 0)
+      return at + __builtin_ctz(hits);
+  return NULL;
 }
 
 /* Where the needle's first and last byte both fit, it is compared.  memmem() takes many times
@@ -61,28 +51,26 @@ block_has(const gchar *at, Block first, const gchar *behind, Block last)
 const gchar *
 mt_span_find(MtSpan span, MtSpan needle)
 {
-  const gchar *at = span.at, *last;
-  gsize more = needle.len - 1;
-  Block first_byte, last_byte;
+  const gchar *at = span.at, *last, *found;
+  MtBlock first_byte, last_byte;
 
   if (!span.len || span.len < needle.len)
     return NULL;
   if (!needle.len || needle.len > NEEDLE_MAX)
     return memmem(span.at, span.len, needle.at, needle.len);
   last = span.at + span.len - needle.len;
-  first_byte = block_of(needle.at[0]);
-  last_byte = block_of(needle.at[more]);
-  while (at <= last)
-    {
-      const gchar *until = last - at >= (gssize) sizeof(Block) ? at + sizeof(Block) : last + 1;
-
-      if (until - at == sizeof(Block) && !block_has(at, first_byte, at + more, last_byte))
-        at = until;
-      for (; at < until; at++)
-        if (*at == needle.at[0] && at[more] == needle.at[more]
-            && memcmp(at, needle.at, needle.len) == 0)
-          return at;
-    }
+  first_byte = mt_block_of(needle.at[0]);
+  last_byte = mt_block_of(needle.at[needle.len - 1]);
+  for (; last - at >= MT_BLOCK_BYTES - 1; at += MT_BLOCK_BYTES)
+    if ((found = find_in_block(at, needle, first_byte, last_byte)))
+      return found;
+  if (at > last)
+    return NULL;
+  if (at > span.at) /* the rest, and places at which it does not stand */
+    return find_in_block(last - (MT_BLOCK_BYTES - 1), needle, first_byte, last_byte);
+  for (; at <= last; at++)
+    if (*at == needle.at[0] && memcmp(at, needle.at, needle.len) == 0)
+      return at;
   return NULL;
 }
 
@@ -155,28 +143,48 @@ mt_scan_until_span(MtCursor *cur, MtSpan stop, MtSpan *out)
   return TRUE;
 }
 
-gboolean
-mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
+/* Up to the next of four bytes, or the end. */
+static inline const gchar *
+find_any_of_four(const gchar *at, const gchar *end, const gchar stops[4])
 {
-  const gchar *at = cur->at;
-  gchar first = stops[0], second = first ? stops[1] : '\0';
-
-  if (second && !stops[2])
-    while (at < cur->end && *at != first && *at != second)
-      at++;
-  else if (first && !second)
+  for (; end - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
     {
-      at = at < cur->end ? memchr(at, first, cur->end - at) : at;
-      at = at ? at : cur->end;
+      MtBlock block = mt_block_load(at);
+      guint hits = mt_block_mask((MtBlock) (block == mt_block_of(stops[0]))
+                                 | (MtBlock) (block == mt_block_of(stops[1]))
+                                 | (MtBlock) (block == mt_block_of(stops[2]))
+                                 | (MtBlock) (block == mt_block_of(stops[3])));
+
+      if (hits)
+        return at + __builtin_ctz(hits);
     }
-  else
-    while (at < cur->end && (*at == '\0' || !strchr(stops, *at)))
-      at++;
-  if (at == cur->at)
-    return FALSE;
-  *out = mt_span(cur->at, at - cur->at);
-  cur->at = at;
-  return TRUE;
+  while (at < end && *at != stops[0] && *at != stops[1] && *at != stops[2] && *at != stops[3])
+    at++;
+  return at;
+}
+
+/* As above, for any number of them. */
+static const gchar *
+find_any_of(const gchar *at, const gchar *end, const gchar *stops)
+{
+  guint64 set[4] = { 0, 0, 0, 0 };
+
+  for (; *stops; stops++)
+    set[(guchar) *stops >> 6] |= G_GUINT64_CONSTANT(1) << ((guchar) *stops & 63);
+  while (at < end && !(set[(guchar) *at >> 6] >> ((guchar) *at & 63) & 1))
+    at++;
+  return at;
+}
+
+const gchar *
+mt_find_stop(const gchar *at, const gchar *end, const gchar *stops)
+{
+  gchar four[4];
+  guint n = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS(four); i++)
+    four[i] = stops[n] ? stops[n++] : stops[0];
+  return n && !stops[n] ? find_any_of_four(at, end, four) : find_any_of(at, end, stops);
 }
 
 gboolean
@@ -260,7 +268,7 @@ mt_scan_real(MtCursor *cur, gdouble *out)
 }
 
 gboolean
-mt_scan_duration(MtCursor *cur, gint64 *out_us)
+mt_scan_duration_long(MtCursor *cur, gint64 *out_us)
 {
   MtCursor try = *cur;
   guint64 seconds;
@@ -294,18 +302,12 @@ skip_quoted_local_part(const gchar *at, const gchar *end)
 }
 
 gboolean
-mt_scan_angle(MtCursor *cur, MtSpan *out)
+mt_scan_angle_quoted(MtCursor *cur, MtSpan *out)
 {
-  const gchar *first, *from = NULL, *close;
+  const gchar *first = cur->at + 1;
+  const gchar *from = skip_quoted_local_part(first, cur->end);
+  const gchar *close = mt_find_char(from ? from : first, cur->end, '>');
 
-  if (mt_cursor_peek(cur) != '<')
-    return FALSE;
-  first = cur->at + 1;
-  if (first < cur->end && *first == '"')
-    from = skip_quoted_local_part(first, cur->end);
-  if (!from)
-    from = first;
-  close = memchr(from, '>', cur->end - from);
   if (!close)
     return FALSE;
   *out = mt_span(first, close - first);
@@ -314,7 +316,7 @@ mt_scan_angle(MtCursor *cur, MtSpan *out)
 }
 
 gboolean
-mt_scan_dsn(MtCursor *cur, MtSpan *out)
+mt_scan_dsn_long(MtCursor *cur, MtSpan *out)
 {
   MtCursor try = *cur;
   gchar class = mt_cursor_peek(&try);

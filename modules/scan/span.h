@@ -10,8 +10,7 @@
 #ifndef MT_SCAN_SPAN_H
 #define MT_SCAN_SPAN_H
 
-#include <glib.h>
-#include <string.h>
+#include "scan/block.h"
 
 typedef struct
 {
@@ -176,7 +175,7 @@ mt_scan_char(MtCursor *cur, gchar c)
 static inline gboolean
 mt_scan_until(MtCursor *cur, gchar stop, MtSpan *out)
 {
-  const gchar *at = cur->at < cur->end ? memchr(cur->at, stop, cur->end - cur->at) : NULL;
+  const gchar *at = mt_find_char(cur->at, cur->end, stop);
 
   if (!at)
     return FALSE;
@@ -190,14 +189,46 @@ gboolean mt_scan_until_span(MtCursor *cur, MtSpan stop, MtSpan *out);
 
 #define MT_SCAN_UNTIL(cur, literal, out) mt_scan_until_span((cur), MT_SPAN(literal), (out))
 
+/* Which bytes of @block are of @classes, of those that a block can tell. */
+#define MT_CHAR_IN_BLOCKS (MT_CHAR_DIGIT | MT_CHAR_ALNUM | MT_CHAR_KEY)
+
+static inline guint
+mt_block_class(MtBlock block, guint8 classes)
+{
+  MtBlock is = (MtBlock) (block - '0' < 10);
+
+  if (classes & MT_CHAR_ALNUM)
+    is |= (MtBlock) ((block | 0x20) - 'a' < 26);
+  else if (classes & MT_CHAR_KEY)
+    is |= (MtBlock) (block - 'a' < 26);
+  if (classes & MT_CHAR_KEY)
+    is |= (MtBlock) (block == mt_block_of('_')) | (MtBlock) (block == mt_block_of('-'));
+  return mt_block_mask(is);
+}
+
+/* mt_skip_class: behind the bytes of @classes at @at. */
+static inline const gchar *
+mt_skip_class(const gchar *at, const gchar *end, guint8 classes)
+{
+  if (__builtin_constant_p(classes) && !(classes & ~MT_CHAR_IN_BLOCKS))
+    for (; end - at >= MT_BLOCK_BYTES; at += MT_BLOCK_BYTES)
+      {
+        guint is = mt_block_class(mt_block_load(at), classes);
+
+        if (G_LIKELY(is != 0xffff))
+          return at + __builtin_ctz(~is);
+      }
+  while (at < end && mt_is_class(*at, classes))
+    at++;
+  return at;
+}
+
 /* mt_scan_class: one or more bytes of @classes. */
 static inline gboolean
 mt_scan_class(MtCursor *cur, guint8 classes, MtSpan *out)
 {
-  const gchar *at = cur->at;
+  const gchar *at = mt_skip_class(cur->at, cur->end, classes);
 
-  while (at < cur->end && mt_is_class(*at, classes))
-    at++;
   if (at == cur->at)
     return FALSE;
   *out = mt_span(cur->at, at - cur->at);
@@ -205,9 +236,29 @@ mt_scan_class(MtCursor *cur, guint8 classes, MtSpan *out)
   return TRUE;
 }
 
+/* mt_find_stop: the next byte of @stops, or the end. */
+const gchar *mt_find_stop(const gchar *at, const gchar *end, const gchar *stops);
+
 /* mt_scan_token: up to the next byte of @stops (a string of at most a few
  * bytes) or the end; at least one byte.  The stop is not read. */
-gboolean mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out);
+static inline gboolean
+mt_scan_token(MtCursor *cur, const gchar *stops, MtSpan *out)
+{
+  const gchar *at = cur->at;
+
+  if (__builtin_constant_p(stops[0] && !stops[1]) && stops[0] && !stops[1])
+    {
+      at = mt_find_char(at, cur->end, stops[0]);
+      at = at ? at : cur->end;
+    }
+  else
+    at = mt_find_stop(at, cur->end, stops);
+  if (at == cur->at)
+    return FALSE;
+  *out = mt_span(cur->at, at - cur->at);
+  cur->at = at;
+  return TRUE;
+}
 
 /* So many digits are below 2^63, whichever they are. */
 #define MT_U64_SAFE_DIGITS 18
@@ -222,6 +273,20 @@ mt_scan_u64(MtCursor *cur, guint64 *out)
   const gchar *at = cur->at, *end = cur->end;
   guint64 number = 0;
 
+  if (G_LIKELY(end - at >= MT_WORD_BYTES))
+    {
+      guint count = mt_word_digits(mt_word_load(at), &number);
+
+      if (!count)
+        return FALSE;
+      if (G_LIKELY(count < MT_WORD_BYTES))
+        {
+          cur->at = at + count;
+          *out = mt_word_number(number, count);
+          return TRUE;
+        }
+      number = 0;
+    }
   for (guint digit; at < end && (digit = (guint) *at - '0') < 10; at++)
     number = number * 10 + digit;
   if (at == cur->at)
@@ -233,19 +298,80 @@ mt_scan_u64(MtCursor *cur, guint64 *out)
   return TRUE;
 }
 
+/* mt_scan_duration_long: for mt_scan_duration(). */
+gboolean mt_scan_duration_long(MtCursor *cur, gint64 *out_us);
+
 /* mt_scan_duration: seconds with an optional fraction ("0.08", "12", "1e+03" as
  * printf's %g gives).  @out_us: microseconds; FALSE above 10^12 s. */
-gboolean mt_scan_duration(MtCursor *cur, gint64 *out_us);
+static inline gboolean
+mt_scan_duration(MtCursor *cur, gint64 *out_us)
+{
+  static const gint32 units[] = { 1000000, 100000, 10000, 1000, 100, 10 };
+  const gchar *at = cur->at, *end = cur->end;
+  guint seconds = 0, fraction = 0, digit, places = 0;
+
+  for (; at < end && at - cur->at < MT_WORD_BYTES && (digit = (guint) *at - '0') < 10; at++)
+    seconds = seconds * 10 + digit;
+  if (at == cur->at)
+    return FALSE;
+  if (at < end && *at == '.')
+    for (at++; at < end && places + 1 < G_N_ELEMENTS(units) && (digit = (guint) *at - '0') < 10;
+         at++, places++)
+      fraction = fraction * 10 + digit;
+  if (at < end && (*at == 'e' || (guint) *at - '0' < 10))
+    return mt_scan_duration_long(cur, out_us);
+  cur->at = at;
+  *out_us = seconds * G_GINT64_CONSTANT(1000000) + (gint64) fraction * units[places];
+  return TRUE;
+}
 
 /* mt_scan_real: a decimal number with an optional sign and fraction ("-1.98", "12"). */
 gboolean mt_scan_real(MtCursor *cur, gdouble *out);
 
+/* mt_scan_angle_quoted: for mt_scan_angle(). */
+gboolean mt_scan_angle_quoted(MtCursor *cur, MtSpan *out);
+
 /* mt_scan_angle: an address between '<' and '>', past both.  A quoted local
  * part (RFC 5321 Quoted-string, as Postfix 3.5+ logs) may hold a '>'; without one
  * the first '>' closes.  @out may be empty. */
-gboolean mt_scan_angle(MtCursor *cur, MtSpan *out);
+static inline gboolean
+mt_scan_angle(MtCursor *cur, MtSpan *out)
+{
+  const gchar *at = cur->at;
+
+  if (at >= cur->end || *at != '<')
+    return FALSE;
+  if (at + 1 < cur->end && at[1] == '"')
+    return mt_scan_angle_quoted(cur, out);
+  at = mt_find_char(at + 1, cur->end, '>');
+  if (!at)
+    return FALSE;
+  *out = mt_span(cur->at + 1, at - cur->at - 1);
+  cur->at = at + 1;
+  return TRUE;
+}
+
+/* "4.2.2", as most are. */
+#define MT_DSN_BYTES 5
+
+/* mt_scan_dsn_long: for mt_scan_dsn(). */
+gboolean mt_scan_dsn_long(MtCursor *cur, MtSpan *out);
 
 /* mt_scan_dsn: an enhanced status code, RFC 3463 "4.2.2". */
-gboolean mt_scan_dsn(MtCursor *cur, MtSpan *out);
+static inline gboolean
+mt_scan_dsn(MtCursor *cur, MtSpan *out)
+{
+  const gchar *at = cur->at;
+
+  if (G_UNLIKELY(cur->end - at <= MT_DSN_BYTES || at[1] != '.' || at[3] != '.'
+                 || !mt_is_class(at[2], MT_CHAR_DIGIT) || !mt_is_class(at[4], MT_CHAR_DIGIT)
+                 || mt_is_class(at[5], MT_CHAR_DIGIT)))
+    return mt_scan_dsn_long(cur, out);
+  if (at[0] != '2' && at[0] != '4' && at[0] != '5')
+    return FALSE;
+  *out = mt_span(at, MT_DSN_BYTES);
+  cur->at = at + MT_DSN_BYTES;
+  return TRUE;
+}
 
 #endif

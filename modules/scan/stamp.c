@@ -73,14 +73,6 @@ mt_clock_to_utc(MtClock *clock, gint64 local_s)
   return (local_s - clock->cached_offset_s) * MT_SECOND_US;
 }
 
-static gint
-two_digits(const gchar *at)
-{
-  guint tens = (guint) (at[0] - '0'), ones = (guint) (at[1] - '0');
-
-  return tens < 10 && ones < 10 ? (gint) (tens * 10 + ones) : -1;
-}
-
 /* "hh:mm:ss" as seconds of the day, or -1. */
 static gint
 scan_clock_time(MtCursor *cur)
@@ -90,9 +82,9 @@ scan_clock_time(MtCursor *cur)
 
   if (mt_cursor_left(cur) < 8 || at[2] != ':' || at[5] != ':')
     return -1;
-  hour = two_digits(at);
-  minute = two_digits(at + 3);
-  second = two_digits(at + 6);
+  hour = mt_two_digits(at);
+  minute = mt_two_digits(at + 3);
+  second = mt_two_digits(at + 6);
   if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
     return -1;
   cur->at += 8;
@@ -176,7 +168,7 @@ scan_short_date(MtCursor *cur, MtClock *clock)
   if (!month || cur->at[3] != ' ' || day < 1 || day > 9)
     return FALSE;
   clock->cached_midnight_s = mt_civil_to_s(infer_year(clock, month, day), month, day, 0, 0, 0);
-  clock->cached_date[0] = '\0';
+  clock->cached_date[0] = clock->cached_minute[0] = '\0';
   cur->at += 6;
   return TRUE;
 }
@@ -204,7 +196,7 @@ scan_date(MtCursor *cur, MtClock *clock)
   if (day > days_of_month(year, month))
     return FALSE;
   memcpy(clock->cached_date, cur->at, 7);
-  clock->cached_clock[0] = '\0';
+  clock->cached_minute[0] = '\0';
   clock->cached_midnight_s = mt_civil_to_s(year, month, day, 0, 0, 0);
   cur->at += 7;
   return TRUE;
@@ -225,40 +217,30 @@ scan_stated_year(MtCursor *cur, MtClock *clock)
   if (day > days_of_month(year, month))
     return FALSE;
   clock->cached_midnight_s = mt_civil_to_s(year, month, day, 0, 0, 0);
-  clock->cached_date[0] = '\0';
+  clock->cached_date[0] = clock->cached_minute[0] = '\0';
   try.at++;
   *cur = try;
   return TRUE;
 }
 
-/* The second of a stamp; where it is that of the stamp before, as in any busy log, without
- * reading it. */
 static gboolean
 scan_rfc3164_second(MtCursor *cur, MtClock *clock, MtTime *out)
 {
+  const gchar *at = cur->at;
   gint second;
-  const gchar *at;
 
   if (!scan_date(cur, clock))
     return FALSE;
-  at = cur->at;
-  if (mt_cursor_left(cur) >= 8 && clock->cached_date[0] && clock->cached_clock[0]
-      && memcmp(at, clock->cached_clock, 8) == 0)
-    {
-      cur->at += 8;
-      *out = clock->cached_time;
-      return TRUE;
-    }
-  if (mt_cursor_left(cur) >= 3 && at[2] != ':')
+  if (mt_cursor_left(cur) >= 3 && cur->at[2] != ':')
     scan_stated_year(cur, clock);
   second = scan_clock_time(cur);
   if (second < 0)
     return FALSE;
   *out = mt_clock_to_utc(clock, clock->cached_midnight_s + second);
-  if (clock->cached_date[0])
+  if (clock->cached_date[0] && second % 60 == mt_two_digits(at + MT_RFC3164_SECOND)) /* not 60 */
     {
-      memcpy(clock->cached_clock, at, 8);
-      clock->cached_time = *out;
+      memcpy(clock->cached_minute, at, sizeof clock->cached_minute);
+      clock->cached_minute_at = *out - second % 60 * MT_SECOND_US;
     }
   return TRUE;
 }
@@ -325,11 +307,11 @@ scan_zone(MtCursor *cur, gint *offset_s)
   if (mt_cursor_left(&try) < 3 || (*try.at != '+' && *try.at != '-'))
     return FALSE;
   sign = *try.at == '-' ? -1 : 1;
-  hours = two_digits(try.at + 1);
+  hours = mt_two_digits(try.at + 1);
   try.at += 3;
   if (mt_cursor_left(&try) >= 3 && *try.at == ':')
     try.at++;
-  if (mt_cursor_left(&try) >= 2 && (minutes = two_digits(try.at)) >= 0)
+  if (mt_cursor_left(&try) >= 2 && (minutes = mt_two_digits(try.at)) >= 0)
     try.at += 2;
   if (hours < 0 || hours > 15 || minutes > 59)
     return FALSE;
@@ -340,6 +322,7 @@ scan_zone(MtCursor *cur, gint *offset_s)
 
 /* "2026-11-21T05:45:01", the cursor's next ISO_BYTES, as a local second. */
 #define ISO_BYTES 19
+#define ISO_SECOND 17
 
 static gboolean
 scan_iso_second(MtCursor *cur, gint64 *local_s)
@@ -350,10 +333,10 @@ scan_iso_second(MtCursor *cur, gint64 *local_s)
 
   if (at[4] != '-' || at[7] != '-' || (at[10] != 'T' && at[10] != ' '))
     return FALSE;
-  century = two_digits(at);
-  of_century = two_digits(at + 2);
-  month = two_digits(at + 5);
-  day = two_digits(at + 8);
+  century = mt_two_digits(at);
+  of_century = mt_two_digits(at + 2);
+  month = mt_two_digits(at + 5);
+  day = mt_two_digits(at + 8);
   if (century < 0 || of_century < 0 || month < 1 || month > 12 || day < 1
       || (guint) day > days_of_month(century * 100 + of_century, month))
     return FALSE;
@@ -370,20 +353,21 @@ gboolean
 mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
 {
   MtCursor try = *cur;
-  gint us, offset_s;
+  gint us, offset_s, second;
   gint64 local_s;
 
   if (mt_cursor_left(cur) < ISO_BYTES)
     return FALSE;
-  if (clock->cached_iso[0] && memcmp(cur->at, clock->cached_iso, ISO_BYTES) == 0)
+  if (clock->cached_iso[0] && memcmp(cur->at, clock->cached_iso, sizeof clock->cached_iso) == 0
+      && (second = mt_two_digits(cur->at + ISO_SECOND)) >= 0 && second <= 60)
     {
       try.at += ISO_BYTES;
-      local_s = clock->cached_iso_s;
+      local_s = clock->cached_iso_s + second;
     }
   else if (scan_iso_second(&try, &local_s))
     {
-      memcpy(clock->cached_iso, cur->at, ISO_BYTES);
-      clock->cached_iso_s = local_s;
+      memcpy(clock->cached_iso, cur->at, sizeof clock->cached_iso);
+      clock->cached_iso_s = local_s - mt_two_digits(cur->at + ISO_SECOND);
     }
   else
     return FALSE;
@@ -437,7 +421,7 @@ mt_scan_stamp_tai64n(MtCursor *cur, MtTime *out)
 }
 
 gboolean
-mt_scan_stamp(MtCursor *cur, MtClock *clock, MtTime *out)
+mt_scan_stamp_other(MtCursor *cur, MtClock *clock, MtTime *out)
 {
   if (mt_is_class(mt_cursor_peek(cur), MT_CHAR_DIGIT))
     return mt_scan_stamp_iso(cur, clock, out);

@@ -38,11 +38,11 @@ typedef struct
   /* the last RFC 3164 date "Nov 21 " and its midnight, local */
   gchar cached_date[7];
   gint64 cached_midnight_s;
-  /* of that date, the last "05:45:01", and its UTC second */
-  gchar cached_clock[8];
-  MtTime cached_time;
-  /* the last "2026-11-21T05:45:01", and its second */
-  gchar cached_iso[19];
+  /* of that date, the last "Nov 21 05:45:", and its begin in UTC */
+  gchar cached_minute[13];
+  MtTime cached_minute_at;
+  /* the last "2026-11-21T05:45:", and its begin, local */
+  gchar cached_iso[17];
   gint64 cached_iso_s;
 } MtClock;
 
@@ -50,9 +50,6 @@ typedef struct
  * @latest: no stamp of the stream is later, but for a day's grace (the file's
  * modification time, or now).  @first_year: year of the first stamp, 0 to infer. */
 void mt_clock_init(MtClock *clock, GTimeZone *zone, MtTime latest, gint first_year);
-
-/* mt_scan_stamp: any of the stamps below, by what the text begins with. */
-gboolean mt_scan_stamp(MtCursor *cur, MtClock *clock, MtTime *out);
 
 /* mt_scan_stamp_rfc3164: "Nov  3 04:05:06", also with a fraction behind the
  * seconds or a year behind the day.  RFC 3164 4.1.2: no year and no zone.  The
@@ -65,6 +62,42 @@ gboolean mt_scan_stamp_rfc3164(MtCursor *cur, MtClock *clock, MtTime *out);
  * space, '.' or ',' before the fraction; Z, +01:00, +0100, or no zone at all
  * (the clock's).  A leap second (:60) is the second after :59. */
 gboolean mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out);
+
+/* mt_scan_stamp_other: for mt_scan_stamp(). */
+gboolean mt_scan_stamp_other(MtCursor *cur, MtClock *clock, MtTime *out);
+
+/* "05" as a number, or -1. */
+static inline gint
+mt_two_digits(const gchar *at)
+{
+  guint tens = (guint) at[0] - '0', ones = (guint) at[1] - '0';
+
+  return tens < 10 && ones < 10 ? (gint) (tens * 10 + ones) : -1;
+}
+
+/* Bytes of "Nov 21 05:45:01", and the second's place in it. */
+#define MT_RFC3164_BYTES 15
+#define MT_RFC3164_SECOND 13
+
+/* mt_scan_stamp: either of the two above, by what the text begins with.  In a busy log nearly
+ * all are of the minute of the one before: only the second is read then. */
+static inline gboolean
+mt_scan_stamp(MtCursor *cur, MtClock *clock, MtTime *out)
+{
+  const gchar *at = cur->at;
+  gint second;
+
+  if (cur->end - at <= MT_RFC3164_BYTES || !clock->cached_minute[0]
+      || memcmp(at, clock->cached_minute, sizeof clock->cached_minute) != 0
+      || at[MT_RFC3164_BYTES] != ' ') /* a fraction */
+    return mt_scan_stamp_other(cur, clock, out);
+  second = mt_two_digits(at + MT_RFC3164_SECOND);
+  if (second < 0 || second > 59) /* a leap second may be of another hour, and offset */
+    return mt_scan_stamp_other(cur, clock, out);
+  *out = clock->reference = clock->cached_minute_at + second * MT_SECOND_US;
+  cur->at = at + MT_RFC3164_BYTES;
+  return TRUE;
+}
 
 /* mt_scan_stamp_tai64n: "@400000004bdf95342c638c5c" as tai64n and multilog write it
  * (daemontools-0.76, timestamp.c): 2^62 + 10 s + the system's seconds, in hexadecimal, and

@@ -21,6 +21,108 @@ span(const gchar *text)
   } \
   G_STMT_END
 
+/* ---- words and blocks ------------------------------------------------------ */
+
+/* All lengths up to two words, each in memory of its own: checkers see what is read behind it. */
+static void
+test_words(void)
+{
+  static const gchar digits[] = "9081726354433221";
+
+  for (gsize len = 0; len <= 16; len++)
+    for (gsize n = 0; n <= len; n++)
+      {
+        gchar *text = g_memdup2(digits, len + 1);
+        guint64 word, number, want = 0;
+        MtCursor cur = { text, text + len };
+
+        text = g_realloc(text, MAX(len, 1));
+        cur = mt_cursor(mt_span(text, len));
+        if (n < len)
+          text[n] = n % 2 ? '/' : ':'; /* the bytes around digits */
+        for (gsize i = 0; i < n; i++)
+          want = want * 10 + (text[i] - '0');
+        word = mt_word_load_some(text, len);
+        for (gsize i = 0; i < MT_WORD_BYTES; i++)
+          g_assert_cmpuint(word >> 8 * i & 0xff, ==, i < len ? (guchar) text[i] : 0);
+        if (n < len)
+          g_assert_cmpuint(mt_word_first(word, text[n]), ==, MIN(n, MT_WORD_BYTES));
+        g_assert_cmpuint(mt_word_digits(word, &number), ==, MIN(n, MT_WORD_BYTES));
+        if (n && n <= MT_WORD_BYTES)
+          g_assert_cmpuint(mt_word_number(number, n), ==, want);
+        g_assert_cmpint(mt_scan_u64(&cur, &number), ==, n > 0);
+        g_assert_true(cur.at == text + n);
+        if (n)
+          g_assert_cmpuint(number, ==, want);
+        g_free(text);
+      }
+}
+
+/* A literal's words are those of its text. */
+static void
+test_literal_words(void)
+{
+  g_assert_cmpuint(MT_HEAD_WORD(""), ==, 0);
+  g_assert_cmpuint(MT_HEAD_WORD("to"), ==, mt_word_load_some("to", 2));
+  g_assert_cmpuint(MT_HEAD_WORD("status=sent"), ==, mt_word_load("status=s"));
+  g_assert_cmpuint(MT_TAIL_WORD("status=sent"), ==, mt_word_load("tus=sent"));
+  g_assert_cmpuint(MT_HEAD_WORD("\xff\x80"), ==, 0x80ff);
+  g_assert_cmpuint(MT_ORDER_WORD("imap-login"), ==, GUINT64_SWAP_LE_BE(mt_word_load("imap-log")));
+  g_assert_cmpuint(MT_ORDER_WORD("ab"), ==, G_GUINT64_CONSTANT(0x6162000000000000));
+  g_assert_cmpuint(mt_word_mask(0), ==, 0);
+  g_assert_cmpuint(mt_word_mask(3), ==, 0xffffff);
+  g_assert_cmpuint(mt_word_mask(8), ==, G_MAXUINT64);
+  g_assert_cmpuint(mt_word_mask(9), ==, G_MAXUINT64);
+}
+
+static void
+test_blocks(void)
+{
+  gchar text[MT_BLOCK_BYTES * 2 + 3];
+
+  for (gsize at = 0; at < sizeof text; at++)
+    for (gsize left = 0; left <= sizeof text; left++)
+      {
+        gchar *found;
+        const gchar *got;
+
+        memset(text, '\xbc', sizeof text);
+        text[at] = '<';
+        found = g_memdup2(text, MAX(left, 1));
+        got = mt_find_char(found, found + left, '<');
+        g_assert_true(got == (at < left ? found + at : NULL));
+        if (left >= MT_BLOCK_BYTES)
+          g_assert_cmpuint(mt_block_hits(found, '<'), ==, at < MT_BLOCK_BYTES ? 1u << at : 0);
+        g_free(found);
+      }
+}
+
+/* Up to any of the stops, of which there may be many; NUL and bytes above 0x7f are none. */
+static void
+test_tokens(void)
+{
+  static const gchar stops[] = " ,;:()<>@";
+
+  for (guint n = 1; n < sizeof stops; n++)
+    for (guint at = 0; at < 40; at++)
+      {
+        gchar *some = g_strndup(stops, n), *text = g_malloc(40);
+        MtCursor cur = { text, text + 40 };
+        MtSpan got = MT_NO_SPAN;
+
+        memset(text, at % 2 ? '\0' : '\xac', 40);
+        text[at] = stops[at % n];
+        g_assert_cmpint(mt_scan_token(&cur, some, &got), ==, at > 0);
+        g_assert_true(cur.at == text + at);
+        text[at] = '.';
+        cur.at = text;
+        g_assert_true(mt_scan_token(&cur, some, &got));
+        g_assert_cmpuint(got.len, ==, 40);
+        g_free(some);
+        g_free(text);
+      }
+}
+
 /* ---- span ------------------------------------------------------------------ */
 
 static void
@@ -198,11 +300,16 @@ test_addresses(void)
     { "fd00::1", "fd00::1", TRUE },
     { "febf::1", "febf::1", TRUE },
     { "fec0::1", "fec0::1", FALSE },
+    { "192.000.002.007", "192.0.2.7", FALSE },
+    { "1.2.3.4", "1.2.3.4", FALSE },
+    { "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8", FALSE },
+    { "2001:db8::", "2001:db8::", FALSE },
   };
   static const gchar *const bad[]
     = { "",        "1",         "192.0.2",          "192.0.2.256", "192.0.2.7 ", "192.0.2.0007",
         "unknown", "::g",       "1:2:3:4:5:6:7:8:9", ":",           "192.0.2.7.1", "beef",
-        "a.b.c.d", "192.0.2.-1" };
+        "a.b.c.d", "192.0.2.-1", "1.2.3.4.", ".1.2.3.4", "1..2.3", "1.2.3.", "192.0.02.0007",
+        "::1::",   "1:2:3:4:5:6:7:8:", "1::2:3:4:5:6:7:8", "12345::", "1:2:3:4:5:6:7" };
   gchar text[MT_IP_TEXT_BYTES];
   MtIp ip;
 
@@ -215,6 +322,51 @@ test_addresses(void)
     }
   for (guint i = 0; i < G_N_ELEMENTS(bad); i++)
     g_assert_false(mt_ip_parse(span(bad[i]), &ip));
+}
+
+/* Texts that are nearly addresses, each in memory of its own: what the C library reads in them
+ * is what we do. */
+static void
+test_nearly_addresses(void)
+{
+  static const gchar *const seeds[] = { "192.0.2.7", "1.2.3.4", "255.250.249.199",
+                                        "2001:db8::25", "1:2:3:4:5:6:7:8", "::", "1::8",
+                                        "2001:db8:0:1:2:3:4::", "::ffff:192.0.2.7" };
+  static const gchar bytes[] = "0129afFg.:%/; ";
+  GRand *rand = g_rand_new_with_seed(1);
+
+  for (guint i = 0; i < 200000; i++)
+    {
+      GString *text = g_string_new(seeds[g_rand_int_range(rand, 0, G_N_ELEMENTS(seeds))]);
+      guint8 want[16] = { [10] = 0xff, [11] = 0xff };
+      gchar *exact;
+      gboolean good;
+      MtIp ip;
+
+      for (gint n = g_rand_int_range(rand, 0, 4); n > 0 && text->len; n--)
+        {
+          gsize at = g_rand_int_range(rand, 0, text->len);
+          gchar c = bytes[g_rand_int_range(rand, 0, sizeof bytes - 1)];
+
+          if (g_rand_boolean(rand))
+            text->str[at] = c;
+          else if (g_rand_boolean(rand))
+            g_string_insert_c(text, at, c);
+          else
+            g_string_erase(text, at, 1);
+        }
+      good = inet_pton(AF_INET, text->str, want + 12) == 1
+             || inet_pton(AF_INET6, text->str, want) == 1;
+      exact = g_memdup2(text->str, MAX(text->len, 1));
+      /* zones, and zeros in front, which the library takes for octal, are ours */
+      if (!strchr(text->str, '%') && !strstr(text->str, ".0") && text->str[0] != '0')
+        g_assert_cmpint(mt_ip_parse(mt_span(exact, text->len), &ip), ==, good);
+      if (good && mt_ip_parse(mt_span(exact, text->len), &ip))
+        g_assert_cmpmem(ip.b, 16, want, 16);
+      g_free(exact);
+      g_string_free(text, TRUE);
+    }
+  g_rand_free(rand);
 }
 
 static void
@@ -415,11 +567,24 @@ test_stamps_come_again(void)
   assert_stamp(&clock, "Nov 21 05:45:01", "2026-11-21T05:45:01.000000Z");
   assert_stamp(&clock, "Nov 21 05:45:01.25", "2026-11-21T05:45:01.250000Z");
   assert_stamp(&clock, "Nov 22 05:45:01", "2026-11-22T05:45:01.000000Z");
+  assert_stamp(&clock, "Nov 22 05:45:59", "2026-11-22T05:45:59.000000Z");
+  assert_stamp(&clock, "Nov 22 05:45:60", "2026-11-22T05:46:00.000000Z");
+  assert_stamp(&clock, "Nov 22 05:46:00", "2026-11-22T05:46:00.000000Z");
+  assert_stamp(&clock, "Nov 22 05:59:60", "2026-11-22T06:00:00.000000Z");
+  assert_stamp(&clock, "Nov 22 05:59:07", "2026-11-22T05:59:07.000000Z");
+  cur = mt_cursor(span("Nov 22 05:59:61"));
+  g_assert_false(mt_scan_stamp_rfc3164(&cur, &clock, &time));
+  cur = mt_cursor(span("Nov 22 05:59:0x"));
+  g_assert_false(mt_scan_stamp_rfc3164(&cur, &clock, &time));
   assert_stamp(&clock, "Nov 22 2025 05:45:01", "2025-11-22T05:45:01.000000Z");
   assert_stamp(&clock, "Nov 21 05:45:02", "2025-11-21T05:45:02.000000Z");
   assert_stamp(&clock, "2026-11-21T05:45:01+01:00", "2026-11-21T04:45:01.000000Z");
   assert_stamp(&clock, "2026-11-21T05:45:01.5Z", "2026-11-21T05:45:01.500000Z");
   assert_stamp(&clock, "2026-11-21T05:45:02Z", "2026-11-21T05:45:02.000000Z");
+  assert_stamp(&clock, "2026-11-21T05:45:60Z", "2026-11-21T05:46:00.000000Z");
+  assert_stamp(&clock, "2026-11-21T05:45:59Z", "2026-11-21T05:45:59.000000Z");
+  cur = mt_cursor(span("2026-11-21T05:45:61Z"));
+  g_assert_false(mt_scan_stamp_iso(&cur, &clock, &time));
   assert_stamp(&clock, "Nov 23 05:45:01", "2026-11-23T05:45:01.000000Z");
 }
 
@@ -675,6 +840,10 @@ int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/scan/block/words", test_words);
+  g_test_add_func("/scan/block/literals", test_literal_words);
+  g_test_add_func("/scan/block/blocks", test_blocks);
+  g_test_add_func("/scan/span/tokens", test_tokens);
   g_test_add_func("/scan/span/find", test_find);
   g_test_add_func("/scan/span/find-everywhere", test_find_everywhere);
   g_test_add_func("/scan/span/numbers", test_numbers);
@@ -682,6 +851,7 @@ main(int argc, char **argv)
   g_test_add_func("/scan/span/angles", test_angles);
   g_test_add_func("/scan/span/dsn", test_dsn);
   g_test_add_func("/scan/ip/addresses", test_addresses);
+  g_test_add_func("/scan/ip/nearly-addresses", test_nearly_addresses);
   g_test_add_func("/scan/ip/networks", test_networks);
   g_test_add_func("/scan/ip/source", test_source_is_address_or_64);
   g_test_add_func("/scan/stamp/iso", test_iso_stamps);
