@@ -5,6 +5,7 @@
 #ifndef MT_STORE_PRIVATE_H
 #define MT_STORE_PRIVATE_H
 
+#include "store/feed.h"
 #include "store/lease.h"
 #include "store/scrub.h"
 #include "store/segment.h"
@@ -20,6 +21,7 @@ typedef enum
   MT_ONCE_PUT_MAIL_CHANGE,
   MT_ONCE_PUT_PAIR,
   MT_ONCE_GET_PAIR,
+  MT_ONCE_PUT_LAST_LOGIN,
   MT_ONCE_PUT_BASELINE,
   MT_ONCE_GET_BASELINE,
   MT_ONCE_COUNT
@@ -35,6 +37,7 @@ struct MtStore
   MtHashKey key;
   MtSegments segments;
   MtGuard *guard;
+  MtFeed *feed; /* rows on their way into the open transaction */
   sqlite3_stmt *once[MT_ONCE_COUNT];
   MtTrailStart start; /* as of the last commit */
   gint64 alert_id;

@@ -1,5 +1,6 @@
 #include "store/segment.h"
 #include "scan/text.h"
+#include "store/feed.h"
 
 /* The name cache of a segment: begins small, is emptied when it would pass the second. */
 #define NAMES_FIRST 1024
@@ -8,44 +9,43 @@
 /* Room for a segment that is made while another is dropped. */
 #define SEGMENTS_USED (MT_SEGMENTS_MAX - 2)
 
+/* Rows come from the feed, in its columns' order: writer.c.  WHERE TRUE keeps the parser from
+ * taking ON for a join's. */
 static const gchar *const templates[MT_STMT_COUNT] = {
   [MT_STMT_PUT_MESSAGE]
   = "INSERT OR REPLACE INTO message_@(id, ts, life, host, instance, queue_id, state, flags, sender,"
     " size, nrcpt, message_id, client_ip, client_name, country, service, port, gone, auth_user,"
     " auth_method, root, root_ts, parent, parent_queue_id, parent_kind, subject, spam_action,"
     " spam_score, virus, spf, dkim, dmarc)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,"
-    "?24,?25,?26,?27,?28,?29,?30,?31,?32)",
+    " SELECT " MT_FEED_32 " FROM feed",
   [MT_STMT_PUT_DELIVERY]
   = "INSERT OR REPLACE INTO delivery_@(id, message, ts, sender, recipient, outcome, flags, status,"
     " direction, attempts, after, dsn, relay_name, transport, relay_ip, delay, reason, reply,"
     " revision, orig_recipient, next_queue_id, session, mailbox, stored_action, forwarded_to,"
-    " filter_rule) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,"
-    "?21,?22,?23,?24,?25,?26)",
+    " filter_rule) SELECT " MT_FEED_26 " FROM feed",
   [MT_STMT_PUT_ATTEMPT] = "INSERT INTO attempt_@(message, delivery, ts, relay_name, relay_ip, dsn,"
-                          " delay, reason, reply) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+                          " delay, reason, reply) SELECT " MT_FEED_9 " FROM feed",
   [MT_STMT_PUT_ACCESS]
   = "INSERT OR REPLACE INTO access_@(id, ts, key, account, service, ip, country, host, tls, method,"
     " local_ip, session, last, ended, in_bytes, out_bytes, deleted, expunged, trashed, city, asn,"
-    " client) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,"
-    "?22)",
+    " client) SELECT " MT_FEED_22 " FROM feed",
   [MT_STMT_PUT_FAILURE]
   = "INSERT OR REPLACE INTO failure_@(id, ts, account, service, ip, country, host, reason,"
     " attempts, tls, method, session, sources, city, asn, client, tag)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+    " SELECT " MT_FEED_17 " FROM feed",
   [MT_STMT_PUT_REJECT]
   = "INSERT OR REPLACE INTO reject_@(id, ts, sender, recipient, client_ip, client_name, country,"
     " host, auth_user, queue_id, message_id, helo, stage, code, dsn, action, class, reason)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+    " SELECT " MT_FEED_18 " FROM feed",
   [MT_STMT_PUT_MAILBOX]
   = "INSERT OR REPLACE INTO mailbox_@(id, ts, account, action, mailbox, message_id, uid, size,"
-    " sender, subject, target, session, host) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+    " sender, subject, target, session, host) SELECT " MT_FEED_13 " FROM feed",
   [MT_STMT_PUT_INCIDENT]
   = "INSERT OR REPLACE INTO incident_@(id, ts, kind, ip, account, queue_id, reason, host)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    " SELECT " MT_FEED_8 " FROM feed",
   [MT_STMT_PUT_CONNECTION]
   = "INSERT INTO connection_@(ip, day, name, country, connections, rejected, failed_logins, tls,"
-    " first_ts, last_ts) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT DO UPDATE SET"
+    " first_ts, last_ts) SELECT " MT_FEED_10 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
     " name=CASE name WHEN 0 THEN excluded.name ELSE name END, country=coalesce(country, excluded.country),"
     " connections=connections+excluded.connections, rejected=rejected+excluded.rejected,"
     " failed_logins=failed_logins+excluded.failed_logins, tls=tls+excluded.tls,"

@@ -284,7 +284,8 @@ open_all(MtStore *store, GError **error)
       mt_sql_exec(store->db, "ROLLBACK");
       return FALSE;
     }
-  if (!read_key(store) || !mt_schema_put_words(store->db))
+  if (!read_key(store) || !mt_schema_put_words(store->db)
+      || !(store->feed = mt_feed_new(store->db)))
     return mt_sql_fail(store->db, store->path, "reading the store's key", error);
   mt_segments_init(&store->segments, store->db, &store->key);
   store->guard = mt_guard_new(store->db, &store->key);
@@ -306,6 +307,7 @@ close_all(MtStore *store)
   if (store->db)
     sqlite3_close(store->db);
   store->db = NULL;
+  g_clear_pointer(&store->feed, mt_feed_free);
 }
 
 /* A name that nothing has yet: two may be set aside in one second. */

@@ -6,7 +6,7 @@
 static const gchar *const once_sql[MT_ONCE_COUNT] = {
   [MT_ONCE_PUT_COUNTRY] = "INSERT OR IGNORE INTO country VALUES(?1, ?2)",
   [MT_ONCE_PUT_ACTIVITY] =
-      "INSERT INTO activity VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT DO UPDATE SET"
+      "INSERT INTO activity SELECT " MT_FEED_11 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
       " failed=failed+excluded.failed, received=received+excluded.received,"
       " rejected=rejected+excluded.rejected, bytes_sent=bytes_sent+excluded.bytes_sent,"
@@ -16,9 +16,13 @@ static const gchar *const once_sql[MT_ONCE_COUNT] = {
   [MT_ONCE_DROP_PENDING] = "DELETE FROM pending WHERE id=?1",
   [MT_ONCE_PUT_MAIL_CHANGE] = "INSERT INTO mail_change(mail, ts) VALUES(?1, ?2)",
   [MT_ONCE_PUT_PAIR] =
-      "INSERT INTO pair VALUES(?1, ?2) ON CONFLICT DO UPDATE SET ts=max(ts, excluded.ts)",
+      "INSERT INTO pair SELECT c1, c2 FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
+      " ts=max(ts, excluded.ts)",
+  [MT_ONCE_PUT_LAST_LOGIN] =
+      "INSERT INTO last_login SELECT " MT_FEED_5 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
+      " ts=excluded.ts, ip=excluded.ip, country=excluded.country WHERE excluded.ts>=ts",
   [MT_ONCE_GET_PAIR] = "SELECT ts FROM pair WHERE key=?1",
-  [MT_ONCE_PUT_BASELINE] = "INSERT OR REPLACE INTO baseline VALUES(?1,?2,?3,?4,?5,?6,?7)",
+  [MT_ONCE_PUT_BASELINE] = "INSERT OR REPLACE INTO baseline SELECT " MT_FEED_7 " FROM feed",
   [MT_ONCE_GET_BASELINE] =
       "SELECT first_ts, last_ts, logins, days, busiest_hour, data FROM baseline WHERE account=?1",
 };
@@ -34,47 +38,65 @@ mt_writer_once(MtStore *store, MtOnce which)
   return store->once[which];
 }
 
-/* Columns are bound one behind the other; a failure is remembered. */
+/* Rows of one table and segment gather in the feed, column by column, until others come; a
+ * failure is remembered. */
 typedef struct
 {
   MtStore *store;
   MtSegment *segment;
-  sqlite3_stmt *stmt;
-  gint column;
+  MtStmt which;
+  sqlite3_stmt *stmt; /* what writes them */
   gboolean failed;
 } Binder;
 
 static gboolean
-begin_row(Binder *binder, MtStore *store, gint32 day, MtStmt which)
+flush(Binder *binder)
+{
+  return mt_feed_run(binder->store->feed, binder->stmt) && !binder->failed;
+}
+
+static gboolean
+begin_row(Binder *binder, gint32 day, MtStmt which)
 {
   MtSegment *segment = binder->segment;
 
-  if (!segment || binder->store != store || day < segment->first_day || day > segment->last_day)
-    segment = mt_segments_for_day(&store->segments, day);
-  binder->store = store;
+  if (!segment || day < segment->first_day || day > segment->last_day)
+    segment = mt_segments_for_day(&binder->store->segments, day);
+  if (segment == binder->segment && which == binder->which && binder->stmt)
+    return TRUE;
+  if (!flush(binder))
+    return FALSE;
   binder->segment = segment;
-  binder->column = 0;
-  binder->failed = FALSE;
-  binder->stmt = segment ? mt_segment_stmt(&store->segments, segment, which) : NULL;
+  binder->which = which;
+  binder->stmt = segment ? mt_segment_stmt(&binder->store->segments, segment, which) : NULL;
   return binder->stmt != NULL;
 }
 
 static gboolean
 end_row(Binder *binder)
 {
-  return mt_sql_run(binder->stmt) && !binder->failed;
-}
-
-static void
-number(Binder *binder, gint64 value, gint64 none)
-{
-  mt_sql_bind_number(binder->stmt, ++binder->column, value, none);
+  return !mt_feed_end_row(binder->store->feed) || flush(binder);
 }
 
 static void
 integer(Binder *binder, gint64 value)
 {
-  sqlite3_bind_int64(binder->stmt, ++binder->column, value);
+  mt_feed_integer(binder->store->feed, value);
+}
+
+static void
+null(Binder *binder)
+{
+  mt_feed_null(binder->store->feed);
+}
+
+static void
+number(Binder *binder, gint64 value, gint64 none)
+{
+  if (value == none)
+    null(binder);
+  else
+    integer(binder, value);
 }
 
 static void
@@ -82,11 +104,10 @@ text(Binder *binder, MtSpan value)
 {
   MtSpan clean = mt_scrub_clean(binder->store->scrub, value);
 
-  binder->column++;
   if (clean.at == value.at)
-    mt_sql_bind(binder->stmt, binder->column, value);
+    mt_feed_text(binder->store->feed, value);
   else
-    sqlite3_bind_text(binder->stmt, binder->column, clean.at, clean.len, SQLITE_TRANSIENT);
+    mt_feed_copy(binder->store->feed, clean);
 }
 
 static void
@@ -96,7 +117,7 @@ name(Binder *binder, MtSpan value)
                               mt_scrub_clean(binder->store->scrub, value));
 
   binder->failed |= id < 0;
-  sqlite3_bind_int64(binder->stmt, ++binder->column, id);
+  integer(binder, id);
 }
 
 /* NULL where there is no text: for columns that no view joins by. */
@@ -106,7 +127,7 @@ rare_name(Binder *binder, MtSpan value)
   if (value.at)
     name(binder, value);
   else
-    sqlite3_bind_null(binder->stmt, ++binder->column);
+    null(binder);
 }
 
 static void
@@ -119,9 +140,9 @@ static void
 real(Binder *binder, gdouble value)
 {
   if (isnan(value))
-    sqlite3_bind_null(binder->stmt, ++binder->column);
+    null(binder);
   else
-    sqlite3_bind_double(binder->stmt, ++binder->column, value);
+    mt_feed_real(binder->store->feed, value);
 }
 
 /* ---- messages and deliveries ------------------------------------------------------------- */
@@ -172,7 +193,7 @@ put_message(Binder *b, MtStore *store, const MtMessageRow *row)
       return TRUE;
     }
   if (!leave_old_segment(store, row->stored_day, row->day, MT_STMT_DROP_MESSAGE, row->id)
-      || !begin_row(b, store, row->day, MT_STMT_PUT_MESSAGE))
+      || !begin_row(b, row->day, MT_STMT_PUT_MESSAGE))
     return FALSE;
   integer(b, row->id);
   integer(b, row->first_at);
@@ -192,7 +213,7 @@ put_message(Binder *b, MtStore *store, const MtMessageRow *row)
   rare_name(b, row->service);
   number(b, row->port, MT_NO_NUMBER);
   if (row->dequeued_at == MT_NO_TIME)
-    number(b, 0, 0);
+    null(b);
   else
     integer(b, row->dequeued_at - row->first_at);
   rare_name(b, row->auth_user);
@@ -240,7 +261,7 @@ put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
   if (row->removed)
     return drop_row(store, row->stored_day, MT_STMT_DROP_DELIVERY, row->id);
   if (!leave_old_segment(store, row->stored_day, row->day, MT_STMT_DROP_DELIVERY, row->id)
-      || !begin_row(b, store, row->day, MT_STMT_PUT_DELIVERY))
+      || !begin_row(b, row->day, MT_STMT_PUT_DELIVERY))
     return FALSE;
   integer(b, row->id);
   integer(b, row->message_id);
@@ -253,7 +274,7 @@ put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
   number(b, row->direction, MT_DIRECTION_UNKNOWN);
   integer(b, row->attempts);
   if (row->last_at == MT_NO_TIME)
-    number(b, 0, 0);
+    null(b);
   else
     integer(b, row->last_at - row->mail_at);
   rare_name(b, row->dsn);
@@ -279,7 +300,7 @@ put_attempt(Binder *b, MtStore *store, const MtAttemptRow *row)
 {
   if (message_rolled_off(store, row->message_id))
     return TRUE;
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_ATTEMPT))
+  if (!begin_row(b, row->day, MT_STMT_PUT_ATTEMPT))
     return FALSE;
   integer(b, row->message_id);
   integer(b, row->delivery_id);
@@ -316,7 +337,7 @@ put_access(Binder *b, MtStore *store, const MtAccessRow *row)
   if (has_rolled_off(store, row->stored_day))
     return TRUE;
   if (!put_country(store, row->country, row->country_name)
-      || !begin_row(b, store, row->day, MT_STMT_PUT_ACCESS))
+      || !begin_row(b, row->day, MT_STMT_PUT_ACCESS))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -332,7 +353,7 @@ put_access(Binder *b, MtStore *store, const MtAccessRow *row)
   text(b, row->session);
   number(b, row->last_at - row->at, 0);
   if (row->ended_at == MT_NO_TIME)
-    number(b, 0, 0);
+    null(b);
   else
     integer(b, row->ended_at - row->at);
   number(b, row->in_bytes, MT_NO_NUMBER);
@@ -352,7 +373,7 @@ put_failure(Binder *b, MtStore *store, const MtFailureRow *row)
   if (has_rolled_off(store, row->stored_day))
     return TRUE;
   if (!put_country(store, row->country, row->country_name)
-      || !begin_row(b, store, row->day, MT_STMT_PUT_FAILURE))
+      || !begin_row(b, row->day, MT_STMT_PUT_FAILURE))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -378,23 +399,15 @@ put_failure(Binder *b, MtStore *store, const MtFailureRow *row)
 static gboolean
 put_last_logins(MtStore *store, const GArray *rows)
 {
-  static const gchar sql[]
-    = "INSERT INTO last_login VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO UPDATE SET ts=excluded.ts,"
-      " ip=excluded.ip, country=excluded.country WHERE excluded.ts>=ts";
-  Binder b = { .store = store };
-  gboolean ok = TRUE;
+  Binder b = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_LAST_LOGIN) };
+  gboolean ok = b.stmt != NULL;
 
-  if (rows->len == 0)
-    return TRUE;
-  if (sqlite3_prepare_v2(store->db, sql, -1, &b.stmt, NULL) != SQLITE_OK)
-    return FALSE;
   for (guint i = 0; i < rows->len && ok; i++)
     {
       const MtAccessRow *row = &g_array_index(rows, MtAccessRow, i);
 
       if (row->stored_day != MT_NO_DAY || !row->account.at)
         continue;
-      b.column = 0;
       text(&b, row->account);
       integer(&b, row->service);
       integer(&b, row->at);
@@ -402,8 +415,7 @@ put_last_logins(MtStore *store, const GArray *rows)
       country(&b, row->country);
       ok = end_row(&b);
     }
-  sqlite3_finalize(b.stmt);
-  return ok;
+  return ok && flush(&b);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------ */
@@ -411,7 +423,7 @@ put_last_logins(MtStore *store, const GArray *rows)
 static gboolean
 put_reject(Binder *b, MtStore *store, const MtRejectRow *row)
 {
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_REJECT))
+  if (!begin_row(b, row->day, MT_STMT_PUT_REJECT))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -437,7 +449,7 @@ put_reject(Binder *b, MtStore *store, const MtRejectRow *row)
 static gboolean
 put_mailbox(Binder *b, MtStore *store, const MtMailboxRow *row)
 {
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_MAILBOX))
+  if (!begin_row(b, row->day, MT_STMT_PUT_MAILBOX))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -458,7 +470,7 @@ put_mailbox(Binder *b, MtStore *store, const MtMailboxRow *row)
 static gboolean
 put_incident(Binder *b, MtStore *store, const MtIncidentRow *row)
 {
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_INCIDENT))
+  if (!begin_row(b, row->day, MT_STMT_PUT_INCIDENT))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -474,7 +486,7 @@ put_incident(Binder *b, MtStore *store, const MtIncidentRow *row)
 static gboolean
 put_connection(Binder *b, MtStore *store, const MtConnectionRow *row)
 {
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_CONNECTION))
+  if (!begin_row(b, row->day, MT_STMT_PUT_CONNECTION))
     return FALSE;
   text(b, row->ip);
   integer(b, row->day);
@@ -499,7 +511,6 @@ put_activities(MtStore *store, const GArray *rows)
     {
       const MtActivityRow *row = &g_array_index(rows, MtActivityRow, i);
 
-      b.column = 0;
       integer(&b, row->day);
       text(&b, row->account);
 #define X(column) integer(&b, row->column);
@@ -507,33 +518,32 @@ put_activities(MtStore *store, const GArray *rows)
 #undef X
       ok = end_row(&b);
     }
-  return ok;
+  return ok && flush(&b);
 }
 
 static gboolean
 put_pendings(MtStore *store, const GArray *rows)
 {
-  Binder put = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_PENDING) };
-  Binder drop = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_DROP_PENDING) };
-  gboolean ok = put.stmt && drop.stmt;
+  sqlite3_stmt *put = mt_writer_once(store, MT_ONCE_PUT_PENDING);
+  sqlite3_stmt *drop = mt_writer_once(store, MT_ONCE_DROP_PENDING);
+  gboolean ok = put && drop;
 
   for (guint i = 0; i < rows->len && ok; i++)
     {
       const MtPendingRow *row = &g_array_index(rows, MtPendingRow, i);
-      Binder *b = row->removed ? &drop : &put;
+      sqlite3_stmt *stmt = row->removed ? drop : put;
 
-      b->column = 0;
-      integer(b, row->id);
       if (!row->removed && mt_scrub_mentions(store->scrub, row->data))
         continue;
+      sqlite3_bind_int64(stmt, 1, row->id);
       if (!row->removed)
         {
-          integer(b, row->kind);
-          integer(b, (gint64) row->key);
-          integer(b, row->at);
-          sqlite3_bind_blob(b->stmt, 5, row->data.at, row->data.len, SQLITE_STATIC);
+          sqlite3_bind_int64(stmt, 2, row->kind);
+          sqlite3_bind_int64(stmt, 3, (gint64) row->key);
+          sqlite3_bind_int64(stmt, 4, row->at);
+          sqlite3_bind_blob(stmt, 5, row->data.at, row->data.len, SQLITE_STATIC);
         }
-      ok = end_row(b);
+      ok = mt_sql_run(stmt);
     }
   return ok;
 }
@@ -554,6 +564,40 @@ put_local_domains(MtStore *store, const GArray *domains)
   return TRUE;
 }
 
+/* ---- a batch -------------------------------------------------------------------------------- */
+
+/* Every row with a number of its own begins with it. */
+G_STATIC_ASSERT(G_STRUCT_OFFSET(MtMessageRow, id) == 0);
+G_STATIC_ASSERT(G_STRUCT_OFFSET(MtDeliveryRow, id) == 0);
+G_STATIC_ASSERT(G_STRUCT_OFFSET(MtAccessRow, id) == 0);
+
+static gint
+compare_ids(gconstpointer a, gconstpointer b)
+{
+  gint64 left = **(const gint64 *const *) a, right = **(const gint64 *const *) b;
+
+  return left < right ? -1 : left > right;
+}
+
+/* Where rows stand in the order of their numbers, pages fill one behind the other: in another
+ * order they are split again and again, and stay a third empty.  Rows of one number keep
+ * their order: the last one counts. */
+static void
+sort_rows(const GArray *rows, GPtrArray *sorted)
+{
+  gsize size = g_array_get_element_size((GArray *) rows);
+  gboolean in_order = TRUE;
+
+  g_ptr_array_set_size(sorted, rows->len);
+  for (guint i = 0; i < rows->len; i++)
+    {
+      sorted->pdata[i] = rows->data + i * size;
+      in_order &= i == 0 || compare_ids(&sorted->pdata[i - 1], &sorted->pdata[i]) <= 0;
+    }
+  if (!in_order)
+    g_ptr_array_sort(sorted, compare_ids); /* stable */
+}
+
 #define PUT_ALL(rows, type, put) \
   G_STMT_START \
   { \
@@ -563,22 +607,41 @@ put_local_domains(MtStore *store, const GArray *domains)
   } \
   G_STMT_END
 
-gboolean
-mt_writer_put_batch(MtStore *store, const MtBatch *batch)
+#define PUT_SORTED(rows, put) \
+  G_STMT_START \
+  { \
+    sort_rows(rows, sorted); \
+    for (guint i_ = 0; i_ < sorted->len; i_++) \
+      if (!put(&binder, store, g_ptr_array_index(sorted, i_))) \
+        return FALSE; \
+  } \
+  G_STMT_END
+
+static gboolean
+put_rows(MtStore *store, const MtBatch *batch)
 {
+  g_autoptr(GPtrArray) sorted = g_ptr_array_new();
   Binder binder = { .store = store };
 
-  g_hash_table_remove_all(store->rolled);
-  PUT_ALL(batch->messages, MtMessageRow, put_message);
-  PUT_ALL(batch->deliveries, MtDeliveryRow, put_delivery);
+  PUT_SORTED(batch->messages, put_message);
+  PUT_SORTED(batch->deliveries, put_delivery);
   PUT_ALL(batch->attempts, MtAttemptRow, put_attempt);
-  PUT_ALL(batch->accesses, MtAccessRow, put_access);
+  PUT_SORTED(batch->accesses, put_access);
   PUT_ALL(batch->failures, MtFailureRow, put_failure);
   PUT_ALL(batch->rejects, MtRejectRow, put_reject);
   PUT_ALL(batch->mailbox, MtMailboxRow, put_mailbox);
   PUT_ALL(batch->incidents, MtIncidentRow, put_incident);
   PUT_ALL(batch->connections, MtConnectionRow, put_connection);
-  return put_last_logins(store, batch->accesses) && put_activities(store, batch->activities) && put_pendings(store, batch->pendings)
+  return flush(&binder);
+}
+
+gboolean
+mt_writer_put_batch(MtStore *store, const MtBatch *batch)
+{
+  mt_feed_clear(store->feed); /* a batch that failed may have left some */
+  g_hash_table_remove_all(store->rolled);
+  return put_rows(store, batch) && put_last_logins(store, batch->accesses)
+         && put_activities(store, batch->activities) && put_pendings(store, batch->pendings)
          && put_local_domains(store, batch->local_domains);
 }
 
@@ -612,7 +675,7 @@ put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
 {
   static const gchar sql[] = "INSERT INTO alert(id, ts, rule, severity, account, domain, ip, country,"
                              " asn, count, window_seconds, text, evidence, emit)"
-                             " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)";
+                             " SELECT " MT_FEED_13 ",c14 FROM feed";
   Binder b = { .store = store };
   gboolean ok = TRUE;
 
@@ -625,7 +688,6 @@ put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
       const MtAlert *alert = &g_array_index(alerts, MtAlert, i);
       MtSpan domain = mt_span_domain(mt_span_of_string(alert->account));
 
-      b.column = 0;
       integer(&b, ++store->alert_id);
       integer(&b, alert->at);
       text(&b, mt_span_of_string(alert->rule));
@@ -642,6 +704,7 @@ put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
       integer(&b, emit);
       ok = end_row(&b);
     }
+  ok = ok && flush(&b);
   sqlite3_finalize(b.stmt);
   return ok;
 }
@@ -649,58 +712,53 @@ put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
 static gboolean
 put_pairs(MtStore *store, const GArray *pairs)
 {
-  sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_PAIR);
-  gboolean ok = stmt != NULL;
+  Binder b = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_PAIR) };
+  gboolean ok = b.stmt != NULL;
 
   for (guint i = 0; i < pairs->len && ok; i++)
     {
       const MtPairSeen *pair = &g_array_index(pairs, MtPairSeen, i);
 
-      sqlite3_bind_int64(stmt, 1, (gint64) pair->key);
-      sqlite3_bind_int64(stmt, 2, pair->at);
-      ok = mt_sql_run(stmt);
+      integer(&b, (gint64) pair->key);
+      integer(&b, pair->at);
+      ok = end_row(&b);
     }
-  return ok;
+  return ok && flush(&b);
 }
 
 static gboolean
-put_baseline(sqlite3_stmt *stmt, const MtBaseline *baseline, GString *data)
+put_baseline(Binder *b, const MtBaseline *baseline, GString *data)
 {
-  gboolean ok;
+  gboolean known = baseline->first != MT_NO_TIME;
 
   g_string_truncate(data, 0);
   mt_baseline_to_text(baseline, data);
-  mt_sql_bind(stmt, 1, mt_span_of_string(baseline->account));
-  if (baseline->first != MT_NO_TIME)
-    {
-      sqlite3_bind_int64(stmt, 2, baseline->first);
-      sqlite3_bind_int64(stmt, 3, baseline->last);
-    }
-  sqlite3_bind_int64(stmt, 4, baseline->logins);
-  sqlite3_bind_int64(stmt, 5, baseline->days);
-  sqlite3_bind_int64(stmt, 6, baseline->busiest_hour);
-  mt_sql_bind(stmt, 7, mt_span(data->str, data->len));
-  ok = mt_sql_run(stmt);
-  sqlite3_clear_bindings(stmt);
-  return ok;
+  mt_feed_text(b->store->feed, mt_span_of_string(baseline->account));
+  number(b, known ? baseline->first : MT_NO_TIME, MT_NO_TIME);
+  number(b, known ? baseline->last : MT_NO_TIME, MT_NO_TIME);
+  integer(b, baseline->logins);
+  integer(b, baseline->days);
+  integer(b, baseline->busiest_hour);
+  mt_feed_copy(b->store->feed, mt_span(data->str, data->len));
+  return end_row(b);
 }
 
 static gboolean
 put_baselines(MtStore *store, const GPtrArray *baselines)
 {
-  sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_BASELINE);
+  Binder b = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_BASELINE) };
   GString *data = g_string_new(NULL);
-  gboolean ok = stmt != NULL;
+  gboolean ok = b.stmt != NULL;
 
   for (guint i = 0; i < baselines->len && ok; i++)
     {
       const MtBaseline *baseline = g_ptr_array_index(baselines, i);
 
       if (!mt_scrub_mentions(store->scrub, mt_span_of_string(baseline->account)))
-        ok = put_baseline(stmt, baseline, data);
+        ok = put_baseline(&b, baseline, data);
     }
   g_string_free(data, TRUE);
-  return ok;
+  return ok && flush(&b);
 }
 
 static gboolean
