@@ -48,7 +48,7 @@ connect_table(sqlite3 *db, void *feed, int argc, const char *const *argv, sqlite
               char **error)
 {
   Table *made;
-  gint code = sqlite3_declare_vtab(db, "CREATE TABLE feed(" MT_FEED_32 ")");
+  gint code = sqlite3_declare_vtab(db, "CREATE TABLE feed(" MT_FEED_33 ")");
 
   if (code != SQLITE_OK)
     return code;
@@ -68,7 +68,7 @@ disconnect_table(sqlite3_vtab *table)
 static int
 best_index(sqlite3_vtab *table, sqlite3_index_info *info)
 {
-  info->estimatedRows = FEED_ROWS;
+  info->estimatedCost = info->estimatedRows = FEED_ROWS;
   return SQLITE_OK;
 }
 
@@ -233,6 +233,12 @@ mt_feed_text(MtFeed *feed, MtSpan text)
     put_text(feed, text.at, text.len);
   else
     mt_feed_copy(feed, text);
+}
+
+guint
+mt_feed_column(const MtFeed *feed)
+{
+  return feed->column;
 }
 
 gboolean

@@ -12,7 +12,7 @@
 #include "store/sqlite-util.h"
 
 /* As many as the widest table has. */
-#define MT_FEED_COLUMNS 32
+#define MT_FEED_COLUMNS 33
 
 /* All columns of a row, as a statement names them: "SELECT " MT_FEED_5. */
 #define MT_FEED_5 "c1,c2,c3,c4,c5"
@@ -26,7 +26,9 @@
 #define MT_FEED_18 MT_FEED_17 ",c18"
 #define MT_FEED_22 MT_FEED_18 ",c19,c20,c21,c22"
 #define MT_FEED_26 MT_FEED_22 ",c23,c24,c25,c26"
-#define MT_FEED_32 MT_FEED_26 ",c27,c28,c29,c30,c31,c32"
+#define MT_FEED_27 MT_FEED_26 ",c27"
+#define MT_FEED_32 MT_FEED_27 ",c28,c29,c30,c31,c32"
+#define MT_FEED_33 MT_FEED_32 ",c33"
 
 typedef struct MtFeed MtFeed;
 
@@ -41,6 +43,9 @@ void mt_feed_integer(MtFeed *feed, gint64 value);
 void mt_feed_real(MtFeed *feed, gdouble value);
 void mt_feed_text(MtFeed *feed, MtSpan text);
 void mt_feed_copy(MtFeed *feed, MtSpan text);
+
+/* mt_feed_column: which comes next, from 0. */
+guint mt_feed_column(const MtFeed *feed);
 
 /* mt_feed_end_row: all columns that the statement reads have been given.  Returns: is there
  * no room for another row? */

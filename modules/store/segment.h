@@ -24,15 +24,16 @@ typedef enum
   MT_STMT_GET_NAME,
   MT_STMT_DROP_MESSAGE,
   MT_STMT_DROP_DELIVERY,
-  MT_STMT_FIRST_LOOK_UP, /* from here on they go by indexes */
+  MT_STMT_FIRST_LOOK_UP, /* from here on they go by indexes of the writer's own */
   MT_STMT_GET_BY_QUEUE_ID = MT_STMT_FIRST_LOOK_UP,
   MT_STMT_GET_BY_MESSAGE_ID,
   MT_STMT_GET_BY_PARENT,
   MT_STMT_GET_DELIVERIES,
-  MT_STMT_GET_DELIVERIES_TO,
   MT_STMT_GET_HOPS_TO,
   MT_STMT_COUNT_DELIVERIES,
   MT_STMT_GET_ACCESS,
+  MT_STMT_FIRST_PAGE, /* from here on by those that are there for readers */
+  MT_STMT_GET_DELIVERIES_TO = MT_STMT_FIRST_PAGE,
   MT_STMT_GET_OPEN_ACCESSES,
   MT_STMT_GET_FAILURES,
   MT_STMT_COUNT
@@ -49,7 +50,7 @@ typedef struct
 {
   gint number;
   gint32 first_day, last_day;
-  gboolean indexed;
+  MtIndexes indexed;
   sqlite3_stmt *stmts[MT_STMT_COUNT];
   MtNameSlot *names;
   guint names_size, names_used;

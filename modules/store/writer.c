@@ -1,5 +1,7 @@
 /* writer.c: rows into the open transaction */
 #include "store/private.h"
+#include "store/message-key.h"
+#include "store/reply.h"
 
 #include <math.h>
 
@@ -22,6 +24,7 @@ static const gchar *const once_sql[MT_ONCE_COUNT] = {
       "INSERT INTO last_login SELECT " MT_FEED_5 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " ts=excluded.ts, ip=excluded.ip, country=excluded.country WHERE excluded.ts>=ts",
   [MT_ONCE_GET_PAIR] = "SELECT ts FROM pair WHERE key=?1",
+  [MT_ONCE_PUT_LINE] = "INSERT INTO line SELECT " MT_FEED_8 " FROM feed",
   [MT_ONCE_PUT_BASELINE] = "INSERT OR REPLACE INTO baseline SELECT " MT_FEED_7 " FROM feed",
   [MT_ONCE_GET_BASELINE] =
       "SELECT first_ts, last_ts, logins, days, busiest_hour, data FROM baseline WHERE account=?1",
@@ -47,6 +50,11 @@ typedef struct
   MtStmt which;
   sqlite3_stmt *stmt; /* what writes them */
   gboolean failed;
+  struct
+  {
+    MtSpan text;
+    gint64 id;
+  } last[MT_FEED_COLUMNS]; /* each column's last name: hosts and services hardly change */
 } Binder;
 
 static gboolean
@@ -66,6 +74,7 @@ begin_row(Binder *binder, gint32 day, MtStmt which)
     return TRUE;
   if (!flush(binder))
     return FALSE;
+  memset(binder->last, 0, sizeof binder->last);
   binder->segment = segment;
   binder->which = which;
   binder->stmt = segment ? mt_segment_stmt(&binder->store->segments, segment, which) : NULL;
@@ -113,9 +122,14 @@ text(Binder *binder, MtSpan value)
 static void
 name(Binder *binder, MtSpan value)
 {
-  gint64 id = mt_segment_name(&binder->store->segments, binder->segment,
-                              mt_scrub_clean(binder->store->scrub, value));
+  guint column = mt_feed_column(binder->store->feed);
+  gint64 id = binder->last[column].id;
 
+  if (!id || !mt_span_equal(value, binder->last[column].text))
+    id = mt_segment_name(&binder->store->segments, binder->segment,
+                         mt_scrub_clean(binder->store->scrub, value));
+  binder->last[column].text = value;
+  binder->last[column].id = id;
   binder->failed |= id < 0;
   integer(binder, id);
 }
@@ -184,9 +198,23 @@ has_rolled_off(MtStore *store, gint32 stored_day)
   return TRUE;
 }
 
+static void
+message_key(Binder *b, const MtMessageRow *row)
+{
+  if (row->message_id.at)
+    integer(b, mt_message_key(
+                   mt_message_key_hash(&b->store->key,
+                                       mt_scrub_clean(b->store->scrub, row->message_id)),
+                   row->first_at));
+  else
+    null(b);
+}
+
 static gboolean
 put_message(Binder *b, MtStore *store, const MtMessageRow *row)
 {
+  gint64 gone = row->dequeued_at == MT_NO_TIME ? MT_NO_TIME : row->dequeued_at - row->first_at;
+
   if (has_rolled_off(store, row->stored_day))
     {
       g_hash_table_add(store->rolled, g_memdup2(&row->id, sizeof row->id));
@@ -197,7 +225,7 @@ put_message(Binder *b, MtStore *store, const MtMessageRow *row)
     return FALSE;
   integer(b, row->id);
   integer(b, row->first_at);
-  number(b, row->last_at - row->first_at, 0);
+  number(b, row->last_at - row->first_at, gone == MT_NO_TIME ? 0 : gone);
   name(b, row->host);
   name(b, row->instance);
   text(b, row->queue_id);
@@ -212,10 +240,7 @@ put_message(Binder *b, MtStore *store, const MtMessageRow *row)
   country(b, row->country);
   rare_name(b, row->service);
   number(b, row->port, MT_NO_NUMBER);
-  if (row->dequeued_at == MT_NO_TIME)
-    null(b);
-  else
-    integer(b, row->dequeued_at - row->first_at);
+  number(b, gone, MT_NO_TIME);
   rare_name(b, row->auth_user);
   rare_name(b, row->auth_method);
   number(b, row->root_id, row->id);
@@ -230,19 +255,52 @@ put_message(Binder *b, MtStore *store, const MtMessageRow *row)
   text(b, row->spf);
   text(b, row->dkim);
   text(b, row->dmarc);
+  message_key(b, row);
   return end_row(b);
 }
 
-/* The next hop's queue ID and the session stand in the reply already: kept as where
- * they stand, place times 256 plus length. */
-static void
-part_of_reply(Binder *b, MtSpan part, MtSpan reply)
+/* Has the form come of late?  What comes once is not worth a name. */
+static gboolean
+has_come_before(MtStore *store, MtSpan form)
 {
-  gboolean stays = part.at && part.len < 256 && !mt_scrub_mentions(b->store->scrub, reply);
-  const gchar *at = stays ? mt_span_find_last(reply, part) : NULL;
+  guint64 hash = mt_hash_span(&store->key, form), *seen = &store->forms_seen[hash % MT_FORMS_SEEN];
+  gboolean has = *seen == hash;
+
+  *seen = hash;
+  return has;
+}
+
+/* What of the reply is stored with the row, and the name of its form (0: it has none). */
+static MtSpan
+split_reply(Binder *b, const MtDeliveryRow *row, gint64 *form)
+{
+  MtStore *store = b->store;
+  gboolean goes_on = row->next_queue_id.at && mt_span_find(row->reply, row->next_queue_id);
+  MtSpan part;
+
+  *form = 0;
+  if (!row->reply.at || mt_scrub_mentions(store->scrub, row->reply)
+      || mt_scrub_mentions(store->scrub, row->recipient)
+      || !mt_reply_split(row->reply, row->recipient, goes_on ? row->next_queue_id : row->session,
+                         store->form, &part)
+      || !has_come_before(store, mt_span(store->form->str, store->form->len)))
+    return row->reply;
+  *form = mt_segment_name(&store->segments, b->segment,
+                          mt_span(store->form->str, store->form->len));
+  b->failed |= *form < 0;
+  return part;
+}
+
+/* The next hop's queue ID and the session stand in what is stored of the reply already: kept
+ * as where they stand, place times 256 plus length. */
+static void
+part_of_reply(Binder *b, MtSpan part, MtSpan stored)
+{
+  gboolean stays = part.at && part.len < 256 && !mt_scrub_mentions(b->store->scrub, stored);
+  const gchar *at = stays ? mt_span_find_last(stored, part) : NULL;
 
   if (at)
-    integer(b, (at - reply.at) * 256 + part.len);
+    integer(b, (at - stored.at) * 256 + part.len);
   else
     text(b, part);
 }
@@ -256,6 +314,9 @@ message_rolled_off(const MtStore *store, gint64 message_id)
 static gboolean
 put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
 {
+  gint64 form;
+  MtSpan reply;
+
   if (message_rolled_off(store, row->message_id))
     return TRUE;
   if (row->removed)
@@ -283,15 +344,17 @@ put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
   text(b, row->relay_ip);
   number(b, row->delay_us, MT_NO_NUMBER);
   number(b, row->reason, MT_REASON_NONE);
-  text(b, row->reply);
+  reply = split_reply(b, row, &form);
+  text(b, reply);
   integer(b, row->revision);
   rare_name(b, row->orig_recipient);
-  part_of_reply(b, row->next_queue_id, row->reply);
-  part_of_reply(b, row->session, row->reply);
+  part_of_reply(b, row->next_queue_id, reply);
+  part_of_reply(b, row->session, reply);
   rare_name(b, row->mailbox);
   number(b, row->stored_action, MT_WORD_NONE);
   text(b, row->forwarded_to);
   text(b, row->filter_rule);
+  number(b, form, 0);
   return end_row(b);
 }
 
@@ -341,7 +404,10 @@ put_access(Binder *b, MtStore *store, const MtAccessRow *row)
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
-  integer(b, (gint64) row->key);
+  if (row->ended_at == MT_NO_TIME)
+    integer(b, (gint64) row->key);
+  else
+    null(b); /* nothing looks for it any more */
   name(b, row->account);
   integer(b, row->service);
   text(b, row->ip);
@@ -496,8 +562,8 @@ put_connection(Binder *b, MtStore *store, const MtConnectionRow *row)
   integer(b, row->rejected);
   integer(b, row->failed_logins);
   integer(b, row->tls);
-  integer(b, row->first_at);
-  integer(b, row->last_at);
+  integer(b, row->first_at - row->day * MT_DAY_US);
+  integer(b, row->last_at - row->first_at);
   return end_row(b);
 }
 
