@@ -3,7 +3,7 @@
 
 /* Rows that one statement writes: enough that its beginning and end count for nothing, few
  * enough that they stay in the processor's cache. */
-#define FEED_ROWS 64
+#define FEED_ROWS 256
 
 /* Texts that are kept for the rows at hand. */
 #define TEXTS_BYTES 4096
