@@ -304,9 +304,7 @@ mt_schema_drop_some(sqlite3 *db, gboolean *done)
 
 /* ---- views ------------------------------------------------------------------------------ */
 
-/* Pieces that stand in many columns: macros over SQL text.  BELONGS: a delivery's message, by
- * the index that finds one from the other. */
-#define BELONGS "d.message=m.id AND d.ts=coalesce(m.root_ts, m.ts)"
+/* Pieces that stand in many columns: macros over SQL text. */
 #define TIME(ts) \
   "strftime('%Y-%m-%dT%H:%M:%S', " ts "/1000000, 'unixepoch')||printf('.%06dZ', " ts "%1000000)"
 #define NAME(column) "(SELECT text FROM name_@ WHERE id=" column ")"
@@ -353,7 +351,7 @@ typedef struct
 /* The joins by which a mail is found: names first, so that their indexes are used. */
 #define MAIL_FROM \
   " FROM delivery_@ d JOIN name_@ s ON s.id=d.sender JOIN name_@ r ON r.id=d.recipient" \
-  " JOIN message_@ m ON " BELONGS " JOIN message_@ o ON o.id=coalesce(m.root, m.id)" \
+  " JOIN message_@ m ON " MT_BELONGS_SQL " JOIN message_@ o ON o.id=coalesce(m.root, m.id)" \
   " WHERE d.outcome<>0"
 
 static const View views[] = {
@@ -366,7 +364,7 @@ static const View views[] = {
     " m.country AS country, (SELECT name FROM country WHERE code=m.country) AS country_name,"
     " " NAME("m.auth_user") " AS auth_user, " NAME("m.auth_method") " AS auth_method,"
     " " NAME("m.service") " AS service, m.port AS port,"
-    " (SELECT {direction d.direction} FROM delivery_@ d WHERE " BELONGS " LIMIT 1) AS direction,"
+    " (SELECT {direction d.direction} FROM delivery_@ d WHERE " MT_BELONGS_SQL " LIMIT 1) AS direction,"
     " {state m.state} AS state, m.parent_queue_id AS parent_queue_id,"
     " {parent_kind m.parent_kind} AS parent_kind, m.parent AS parent_id,"
     " coalesce(m.root, m.id) AS root_id, m.spam_action AS spam_action,"
@@ -385,7 +383,7 @@ static const View views[] = {
     " " MT_REPLY_SQL("d.reply", "d.form", NAME("d.recipient")) " AS reply, {reason d.reason} AS reason_class, d.attempts AS attempts,"
     " " NAME("d.mailbox") " AS mailbox, d.forwarded_to AS forwarded_to,"
     " (d.flags&8)<>0 AS auto_reply, d.filter_rule AS filter_rule, {outcome d.outcome} AS outcome,"
-    " d.ts AS mail_ts FROM delivery_@ d JOIN message_@ m ON " BELONGS " WHERE d.attempts>0" },
+    " d.ts AS mail_ts FROM delivery_@ d JOIN message_@ m ON " MT_BELONGS_SQL " WHERE d.attempts>0" },
   { "attempts",
     "SELECT t.message AS message, t.delivery AS delivery, " TIME("t.ts") " AS time, t.ts AS ts,"
     " " NAME("t.dsn") " AS dsn, " NAME("t.relay_name") " AS relay_name, t.relay_ip AS relay_ip,"

@@ -24,6 +24,10 @@
 #define MT_SCHEMA_NAME_DOMAIN \
   "lower(substr(text, length(rtrim(text, replace(text, char(64), '')))+1))"
 
+/* That delivery d is of message m, by the index that finds one from the other: a delivery's time
+ * is that of its mail. */
+#define MT_BELONGS_SQL "d.message=m.id AND d.ts=coalesce(m.root_ts, m.ts)"
+
 /* mt_schema_create: the tables that are there once, in an empty store. */
 gboolean mt_schema_create(sqlite3 *db);
 
