@@ -424,9 +424,10 @@ access_by_key(gpointer self, guint64 key, MtAccessFound found, gpointer sink)
   for (gint i = store->segments.all->len - 1; i >= 0; i--)
     {
       MtSegment *segment = g_ptr_array_index(store->segments.all, i);
-      sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_ACCESS);
+      sqlite3_stmt *stmt;
 
-      if (!stmt)
+      if (!mt_segment_may_have_open(&store->segments, segment, (gint64) key)
+          || !(stmt = stmt_of(store, segment, MT_STMT_GET_ACCESS)))
         continue;
       sqlite3_bind_int64(stmt, 1, (gint64) key);
       while (mt_store_next_row(store, stmt))

@@ -7,6 +7,9 @@
 #define NAMES_FIRST 1024
 #define NAMES_MAX (1 << 17)
 
+/* Keys of open accesses that are known of one segment: 200 KiB. */
+#define OPEN_KEYS_MAX 4096
+
 /* Room for a segment that is made while another is dropped. */
 #define SEGMENTS_USED (MT_SEGMENTS_MAX - 2)
 
@@ -87,6 +90,7 @@ static const gchar *const templates[MT_STMT_COUNT] = {
   " " NAME("method") ", " NAME("local_ip") ", session, last, ended, in_bytes, out_bytes," \
   " deleted, expunged, trashed, " NAME("city") ", asn, client FROM access_@ "
   [MT_STMT_GET_ACCESS] = ACCESS_COLUMNS "WHERE key=?1 AND ended IS NULL ORDER BY ts",
+  [MT_STMT_GET_OPEN_KEYS] = "SELECT key FROM access_@ WHERE ended IS NULL ORDER BY key LIMIT ?1",
   [MT_STMT_GET_OPEN_ACCESSES]
   = ACCESS_COLUMNS "WHERE ts>=?1 AND ended IS NULL ORDER BY ts LIMIT ?2",
   [MT_STMT_GET_FAILURES]
@@ -119,6 +123,7 @@ free_segment(MtSegment *segment)
   for (gint i = 0; i < MT_STMT_COUNT; i++)
     sqlite3_finalize(segment->stmts[i]);
   forget_names(segment);
+  g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
   g_free(segment);
 }
 
@@ -387,6 +392,47 @@ mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt which)
     segment->stmts[which] = NULL;
   g_free(sql);
   return segment->stmts[which];
+}
+
+/* ---- open accesses ------------------------------------------------------------------------ */
+
+/* Keys that are not open any more may stay: then the table is asked. */
+void
+mt_segment_note_open(MtSegment *segment, gint64 key)
+{
+  if (!segment->open_keys)
+    return;
+  g_hash_table_add(segment->open_keys, g_memdup2(&key, sizeof key));
+  if (g_hash_table_size(segment->open_keys) <= OPEN_KEYS_MAX)
+    return;
+  g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
+  segment->many_open = TRUE;
+}
+
+static gboolean
+read_open_keys(MtSegments *segments, MtSegment *segment)
+{
+  sqlite3_stmt *stmt = mt_segment_stmt(segments, segment, MT_STMT_GET_OPEN_KEYS);
+  gint code;
+
+  if (!stmt)
+    return FALSE;
+  segment->open_keys = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  sqlite3_bind_int(stmt, 1, OPEN_KEYS_MAX + 1);
+  while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
+    mt_segment_note_open(segment, sqlite3_column_int64(stmt, 0));
+  sqlite3_reset(stmt);
+  if (code != SQLITE_DONE)
+    g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
+  return code == SQLITE_DONE;
+}
+
+gboolean
+mt_segment_may_have_open(MtSegments *segments, MtSegment *segment, gint64 key)
+{
+  if (!segment->open_keys && !segment->many_open && !read_open_keys(segments, segment))
+    return TRUE;
+  return segment->many_open || g_hash_table_contains(segment->open_keys, &key);
 }
 
 /* ---- names ------------------------------------------------------------------------------ */

@@ -123,7 +123,7 @@ static void
 name(Binder *binder, MtSpan value)
 {
   guint column = mt_feed_column(binder->store->feed);
-  gint64 id = binder->last[column].id;
+  gint64 id = value.at ? binder->last[column].id : 0; /* no text is not the empty text */
 
   if (!id || !mt_span_equal(value, binder->last[column].text))
     id = mt_segment_name(&binder->store->segments, binder->segment,
@@ -404,10 +404,13 @@ put_access(Binder *b, MtStore *store, const MtAccessRow *row)
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
-  if (row->ended_at == MT_NO_TIME)
-    integer(b, (gint64) row->key);
-  else
+  if (row->ended_at != MT_NO_TIME)
     null(b); /* nothing looks for it any more */
+  else
+    {
+      integer(b, (gint64) row->key);
+      mt_segment_note_open(b->segment, (gint64) row->key);
+    }
   name(b, row->account);
   integer(b, row->service);
   text(b, row->ip);
