@@ -88,5 +88,6 @@ mt_reply_split(MtSpan reply, MtSpan recipient, MtSpan id, GString *form, MtSpan 
       at = part->at + part->len;
       append_form(form, mt_span(at, end - at), recipient);
     }
-  return form->len >= FORM_MIN;
+  /* Other addresses are the reply's own: who is forgotten must not stand in a form. */
+  return form->len >= FORM_MIN && !memchr(form->str, '@', form->len);
 }

@@ -183,7 +183,11 @@ migrate_1(sqlite3 *db)
                          "DROP INDEX message_@_message_id;"
                          "CREATE INDEX message_@_key ON message_@(key) WHERE key IS NOT NULL;"
                          "DROP INDEX delivery_@_message; DROP INDEX delivery_@_ts;"
-                         "CREATE INDEX delivery_@_ts ON delivery_@(ts, message)");
+                         "CREATE INDEX delivery_@_ts ON delivery_@(ts, message);"
+                         "CREATE INDEX IF NOT EXISTS message_@_auth_user ON message_@(auth_user, ts)"
+                         " WHERE auth_user IS NOT NULL;"
+                         "CREATE INDEX IF NOT EXISTS name_@_domain ON name_@(" MT_SCHEMA_NAME_DOMAIN
+                         ") WHERE instr(text, char(64));");
 }
 
 static const Migration migrations[MT_SCHEMA_VERSION] = { NULL, migrate_1 };

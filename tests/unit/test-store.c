@@ -356,7 +356,7 @@ static const struct
 } replies[] = {
   { "250 2.0.0 Ok: queued as 4XyZ", "bob@example.com", "4XyZ", "250 2.0.0 Ok: queued as \1", "4XyZ" },
   { "250 2.0.0 <bob@example.com> S1 Saved", "bob@example.com", "S1", "250 2.0.0 <\2> \1 Saved", "S1" },
-  { "bob@example.com: bob@example.com", "bob@example.com", NULL, "\2: bob@example.com", NULL },
+  { "<bob@example.com> and ann@example.com", "bob@example.com", NULL, NULL, NULL },
   { "250 2.0.0 OK 1773081234 a1-20020a17.21 - gsmtp", "x", NULL, "250 2.0.0 OK \1 - gsmtp",
     "1773081234 a1-20020a17.21" },
   { "550 5.7.26 refused, see 5.7.260 below", "x", NULL, "550 5.7.26 refused, see 5.7.260 below", NULL },
