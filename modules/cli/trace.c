@@ -372,13 +372,24 @@ print_lines(Trace *trace)
                     &trace->error);
 }
 
+/* By queue ID or Message-ID. */
+static gchar **
+find(Trace *trace, const gchar *id)
+{
+  gchar *by_message_id = mt_query_by_message_id_sql(trace->query);
+  gchar *sql = g_strdup_printf("SELECT id FROM messages WHERE queue_id=?1 UNION ALL %s ORDER BY 1",
+                               by_message_id);
+  gchar **ids = ids_of(trace, sql, id, NULL);
+
+  g_free(sql);
+  g_free(by_message_id);
+  return ids;
+}
+
 static gint
 run(Trace *trace, const gchar *id)
 {
-  gchar **ids = ids_of(trace,
-                       "SELECT id FROM messages WHERE queue_id=?1 UNION ALL"
-                       " SELECT id FROM messages WHERE message_id=?1 AND queue_id<>?1 ORDER BY 1",
-                       id, NULL);
+  gchar **ids = find(trace, id);
   GHashTable *shown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   gboolean found = ids[0] != NULL, headed = FALSE;
 

@@ -1,4 +1,5 @@
 #include "engine/query-private.h"
+#include "store/message-key.h"
 #include "store/schema.h"
 
 #define BUSY_TIMEOUT_MS 5000
@@ -26,6 +27,8 @@ check(MtQuery *query, GError **error)
     g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_NEWER,
                 "%s: has schema %d, this program knows up to %d; use the newer mailtrail",
                 query->path, (gint) version, MT_SCHEMA_VERSION);
+  else if (!mt_message_key_register(query->db))
+    return mt_sql_fail(query->db, query->path, "reading the store's key", error);
   return id == MT_SCHEMA_APPLICATION_ID && version <= MT_SCHEMA_VERSION;
 }
 
@@ -185,6 +188,70 @@ gint64
 mt_rows_integer(const MtRows *rows, guint column)
 {
   return sqlite3_column_int64(rows->stmt, column);
+}
+
+/* @arm for each segment, with its number for "@", as a union; empty where there is none. */
+static GString *
+each_segment(MtQuery *query, const gchar *arm)
+{
+  GString *sql = g_string_new(NULL);
+  sqlite3_stmt *stmt;
+
+  if (sqlite3_prepare_v2(query->db, "SELECT number FROM segment WHERE NOT detached", -1, &stmt, NULL)
+      != SQLITE_OK)
+    return sql;
+  while (sqlite3_step(stmt) == SQLITE_ROW)
+    {
+      gchar *filled = mt_schema_fill(arm, sqlite3_column_int(stmt, 0));
+
+      g_string_append_printf(sql, "%s%s", sql->len ? " UNION ALL " : "", filled);
+      g_free(filled);
+    }
+  sqlite3_finalize(stmt);
+  return sql;
+}
+
+/* The key of a Message-ID has a span of the day, see store/message-key.h: each is tried. */
+static GString *
+by_key(MtQuery *query)
+{
+  GString *arm = g_string_new("SELECT id, queue_id FROM message_@ WHERE message_id=?1 AND key IN (");
+  GString *sql;
+
+  for (gint i = 0; i < MT_MESSAGE_KEY_SPANS; i++)
+    g_string_append_printf(arm, "%smt_message_key(?1, %" G_GINT64_FORMAT ")", i ? ", " : "",
+                           i * MT_MESSAGE_KEY_SPAN_US);
+  g_string_append_c(arm, ')');
+  sql = each_segment(query, arm->str);
+  g_string_free(arm, TRUE);
+  return sql;
+}
+
+gchar *
+mt_query_by_message_id_sql(MtQuery *query)
+{
+  /* Stores of older programs have no keys until one of this version writes to them. */
+  gboolean has_keys = mt_sql_integer(query->db, "PRAGMA user_version", 0) == MT_SCHEMA_VERSION;
+  GString *sql = has_keys ? by_key(query) : g_string_new(NULL);
+
+  if (!sql->len)
+    g_string_append(sql, "SELECT id, queue_id FROM messages WHERE message_id=?1");
+  g_string_prepend(sql, "SELECT id FROM (");
+  g_string_append(sql, ") WHERE queue_id<>?1");
+  return g_string_free(sql, FALSE);
+}
+
+gchar *
+mt_query_lost_deliveries_sql(MtQuery *query)
+{
+  GString *sql = each_segment(query, "SELECT d.id AS id FROM delivery_@ d WHERE NOT EXISTS"
+                                     "(SELECT 1 FROM message_@ m WHERE " MT_BELONGS_SQL ")");
+
+  if (!sql->len)
+    g_string_append(sql, "SELECT 1 WHERE FALSE");
+  g_string_prepend(sql, "SELECT count(*) FROM (");
+  g_string_append_c(sql, ')');
+  return g_string_free(sql, FALSE);
 }
 
 gchar *

@@ -3,6 +3,7 @@
  * The columns of each query stand in segment.c, in the order they are read here.
  */
 #include "store/private.h"
+#include "store/message-key.h"
 
 #include <math.h>
 
@@ -43,12 +44,12 @@ static void
 read_message(sqlite3_stmt *stmt, MtMessageRow *row)
 {
   gint at = 0;
-  gint64 gone;
+  gint64 life, gone;
 
   memset(row, 0, sizeof *row);
   row->id = number(stmt, &at, 0);
   row->first_at = number(stmt, &at, 0);
-  row->last_at = row->first_at + number(stmt, &at, 0);
+  life = number(stmt, &at, G_MININT64);
   row->host = column(stmt, &at);
   row->instance = column(stmt, &at);
   row->queue_id = column(stmt, &at);
@@ -63,6 +64,9 @@ read_message(sqlite3_stmt *stmt, MtMessageRow *row)
   row->port = number(stmt, &at, MT_NO_NUMBER);
   gone = number(stmt, &at, G_MININT64);
   row->dequeued_at = gone == G_MININT64 ? MT_NO_TIME : row->first_at + gone;
+  if (life == G_MININT64)
+    life = MAX(gone, 0);
+  row->last_at = row->first_at + life;
   row->auth_user = column(stmt, &at);
   row->auth_method = column(stmt, &at);
   row->root_id = number(stmt, &at, row->id);
@@ -89,7 +93,7 @@ keep(GStringChunk *texts, MtSpan text)
   return text.at ? mt_span(g_string_chunk_insert_len(texts, text.at, text.len), text.len) : text;
 }
 
-/* Place times 256 plus length, see writer.c; or the text itself. */
+/* Place times 256 plus length, see writer.c; or the text itself.  @reply: as it is stored. */
 static MtSpan
 part_of_reply(sqlite3_stmt *stmt, gint *at, MtSpan reply, GStringChunk *texts)
 {
@@ -108,6 +112,7 @@ read_delivery(sqlite3_stmt *stmt, GStringChunk *texts, MtDeliveryRow *row)
 {
   gint at = 0;
   gint64 after;
+  MtSpan stored;
 
   memset(row, 0, sizeof *row);
   row->id = number(stmt, &at, 0);
@@ -125,11 +130,12 @@ read_delivery(sqlite3_stmt *stmt, GStringChunk *texts, MtDeliveryRow *row)
   row->transport = keep(texts, column(stmt, &at));
   row->relay_ip = keep(texts, column(stmt, &at));
   row->delay_us = number(stmt, &at, MT_NO_NUMBER);
+  stored = keep(texts, column(stmt, &at));
   row->reply = keep(texts, column(stmt, &at));
   row->revision = number(stmt, &at, 0);
   row->orig_recipient = keep(texts, column(stmt, &at));
-  row->next_queue_id = part_of_reply(stmt, &at, row->reply, texts);
-  row->session = part_of_reply(stmt, &at, row->reply, texts);
+  row->next_queue_id = part_of_reply(stmt, &at, stored, texts);
+  row->session = part_of_reply(stmt, &at, stored, texts);
   row->mailbox = keep(texts, column(stmt, &at));
   row->stored_action = number(stmt, &at, MT_WORD_NONE);
   row->forwarded_to = keep(texts, column(stmt, &at));
@@ -148,6 +154,7 @@ count_deliveries(MtStore *store, MtSegment *segment, MtMessageRow *row)
   sqlite3_bind_int(stmt, 2, MT_DELIVERY_REFUSED);
   sqlite3_bind_int(stmt, 3, MT_WORD_NONE);
   sqlite3_bind_int(stmt, 4, MT_WORD_DEFERRED);
+  sqlite3_bind_int64(stmt, 5, row->root_at);
   if (mt_store_next_row(store, stmt))
     {
       row->n_away = sqlite3_column_int64(stmt, 0);
@@ -168,6 +175,7 @@ give_message(MtStore *store, MtSegment *segment, MtMessageRow *row, MtMessageFou
     {
       sqlite3_bind_int64(stmt, 1, row->id);
       sqlite3_bind_int(stmt, 2, MT_BACKING_MAX_DELIVERIES + 1);
+      sqlite3_bind_int64(stmt, 3, row->root_at);
       while (mt_store_next_row(store, stmt))
         {
           MtDeliveryRow delivery;
@@ -261,6 +269,25 @@ messages_by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound
   give_all(store, all, kept, found, sink);
 }
 
+/* The key has a span of the day: all that @since and @until touch are tried. */
+static void
+collect_by_key(MtStore *store, MtSegment *segment, sqlite3_stmt *stmt, MtSpan message_id,
+               MtTime since, MtTime until, GArray *all, GStringChunk *kept)
+{
+  guint64 hash = mt_message_key_hash(&store->key, message_id);
+  gint64 spans = since < 0 ? MT_MESSAGE_KEY_SPANS
+                           : until / MT_MESSAGE_KEY_SPAN_US - since / MT_MESSAGE_KEY_SPAN_US + 1;
+
+  mt_sql_bind(stmt, 1, message_id);
+  sqlite3_bind_int64(stmt, 2, since);
+  sqlite3_bind_int64(stmt, 3, until);
+  for (gint64 i = 0; i < MIN(spans, MT_MESSAGE_KEY_SPANS); i++)
+    {
+      sqlite3_bind_int64(stmt, 4, mt_message_key(hash, since + i * MT_MESSAGE_KEY_SPAN_US));
+      collect(store, segment, stmt, MT_NO_SPAN, all, kept);
+    }
+}
+
 static void
 messages_by_message_id(gpointer self, MtSpan message_id, MtTime at, gint64 window_us,
                        MtMessageFound found, gpointer sink)
@@ -278,10 +305,7 @@ messages_by_message_id(gpointer self, MtSpan message_id, MtTime at, gint64 windo
           || segment->last_day < mt_time_day(at - window_us)
           || !(stmt = stmt_of(store, segment, MT_STMT_GET_BY_MESSAGE_ID)))
         continue;
-      mt_sql_bind(stmt, 1, message_id);
-      sqlite3_bind_int64(stmt, 2, at - window_us);
-      sqlite3_bind_int64(stmt, 3, at + window_us);
-      collect(store, segment, stmt, MT_NO_SPAN, all, kept);
+      collect_by_key(store, segment, stmt, message_id, at - window_us, at + window_us, all, kept);
     }
   give_all(store, all, kept, found, sink);
 }
@@ -322,8 +346,7 @@ give_deliveries(MtStore *store, MtSegment *segment, MtStmt which, gint64 message
         sqlite3_bind_int64(stmt, 2, -1); /* no limit */
       else
         mt_sql_bind(stmt, 2, recipient);
-      if (which == MT_STMT_GET_DELIVERIES_TO)
-        sqlite3_bind_int64(stmt, 3, mail_at);
+      sqlite3_bind_int64(stmt, 3, mail_at);
       for (; mt_store_next_row(store, stmt); given++)
         {
           MtDeliveryRow row;
@@ -401,9 +424,10 @@ access_by_key(gpointer self, guint64 key, MtAccessFound found, gpointer sink)
   for (gint i = store->segments.all->len - 1; i >= 0; i--)
     {
       MtSegment *segment = g_ptr_array_index(store->segments.all, i);
-      sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_ACCESS);
+      sqlite3_stmt *stmt;
 
-      if (!stmt)
+      if (!mt_segment_may_have_open(&store->segments, segment, (gint64) key)
+          || !(stmt = stmt_of(store, segment, MT_STMT_GET_ACCESS)))
         continue;
       sqlite3_bind_int64(stmt, 1, (gint64) key);
       while (mt_store_next_row(store, stmt))

@@ -60,7 +60,7 @@ run(MtStore *store, const gchar *sql, const gchar *table)
   return ok;
 }
 
-/* What stands as a place in the reply (writer.c) becomes a text of its own before the
+/* What stands as a place in what is stored of the reply (writer.c) becomes a text of its own before the
  * reply changes. */
 static const gchar unfold_places[] =
     "UPDATE @ SET next_queue_id=CASE typeof(next_queue_id) WHEN 'integer' THEN"
@@ -68,6 +68,8 @@ static const gchar unfold_places[] =
     " ELSE next_queue_id END, session=CASE typeof(session) WHEN 'integer' THEN"
     " CAST(substr(CAST(reply AS BLOB), session/256+1, session%256) AS TEXT) ELSE session END"
     " WHERE mt_mentions(reply);";
+
+static const gchar drop_keys[] = "UPDATE @ SET key=NULL WHERE mt_mentions(message_id);";
 
 /* Tables in which two rows may become one, or whose rows mean nothing without the name. */
 static const struct
@@ -143,6 +145,7 @@ clean_table(MtStore *store, const gchar *table, guint64 *found, GError **error)
     ok = run(store, sql, table);
   else
     ok = (!g_str_has_prefix(table, "delivery_") || run(store, unfold_places, table))
+         && (!g_str_has_prefix(table, "message_") || run(store, drop_keys, table))
          && clean_columns(store, table);
   *found += sqlite3_total_changes(store->db) - before;
   return mt_store_end_small(store, ok, "forgetting an address", error);

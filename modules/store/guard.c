@@ -24,8 +24,18 @@ typedef struct
 {
   guint32 host;
   gint32 minute;
-  GByteArray *hashes;
+  GArray *hashes; /* guint64 */
 } Chunk;
+
+/* Lines of one daemon come one behind the other: what was last hashed, and its hash. */
+#define LAST_BYTES 64
+
+typedef struct
+{
+  gchar text[LAST_BYTES];
+  gsize len;
+  guint64 hash;
+} Last;
 
 struct MtGuard
 {
@@ -42,6 +52,9 @@ struct MtGuard
   guint64 clock;
   guint64 held;
   gboolean failed; /* reading did, since the last commit */
+  Last host, program;
+  GByteArray *packed; /* of the chunk that is being written */
+  GArray *sorted;     /* its hashes */
 };
 
 static void
@@ -59,7 +72,7 @@ free_chunk(gpointer data)
 {
   Chunk *chunk = data;
 
-  g_byte_array_free(chunk->hashes, TRUE);
+  g_array_free(chunk->hashes, TRUE);
   g_free(chunk);
 }
 
@@ -74,6 +87,9 @@ mt_guard_new(sqlite3 *db, const MtHashKey *key)
   guard->loaded = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_bucket);
   guard->fresh = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_chunk);
   guard->own = g_array_new(FALSE, FALSE, sizeof(gint64));
+  guard->packed = g_byte_array_new();
+  guard->sorted = g_array_new(FALSE, FALSE, sizeof(guint64));
+  guard->host.len = guard->program.len = G_MAXSIZE;
   return guard;
 }
 
@@ -86,6 +102,8 @@ mt_guard_free(MtGuard *guard)
   g_hash_table_destroy(guard->loaded);
   g_hash_table_destroy(guard->fresh);
   g_array_free(guard->own, TRUE);
+  g_byte_array_free(guard->packed, TRUE);
+  g_array_free(guard->sorted, TRUE);
   g_free(guard);
 }
 
@@ -153,13 +171,25 @@ mt_guard_restart(MtGuard *guard)
 /* ---- a line ---------------------------------------------------------------------------- */
 
 static guint64
-hash_line(const MtGuard *guard, const MtLine *line)
+hash_again(const MtGuard *guard, Last *last, MtSpan text)
+{
+  if (text.len == last->len && memcmp(text.at ? text.at : "", last->text, text.len) == 0)
+    return last->hash;
+  last->hash = mt_hash_span(&guard->key, text);
+  last->len = text.len <= LAST_BYTES ? text.len : G_MAXSIZE;
+  if (text.len && text.len <= LAST_BYTES)
+    memcpy(last->text, text.at, text.len);
+  return last->hash;
+}
+
+static guint64
+hash_line(MtGuard *guard, const MtLine *line)
 {
   guint64 hash = mt_hash_span(&guard->key, line->text);
 
-  hash = mt_hash_mix(hash, mt_hash_span(&guard->key, line->program));
+  hash = mt_hash_mix(hash, hash_again(guard, &guard->program, line->program));
   hash = mt_hash_mix(hash, line->time / MT_SECOND_US);
-  return mt_hash_mix(hash, line->pid) & ((G_GUINT64_CONSTANT(1) << (8 * MT_GUARD_HASH_BYTES)) - 1);
+  return mt_hash_mix(hash, line->pid) & ((G_GUINT64_CONSTANT(1) << MT_GUARD_HASH_BITS) - 1);
 }
 
 static gint
@@ -171,16 +201,76 @@ compare_entries(gconstpointer a, gconstpointer b)
 }
 
 static void
-add_hashes(Bucket *bucket, const guint8 *bytes, gsize len)
+add_entry(Bucket *bucket, guint64 hash)
 {
-  for (gsize i = 0; i + MT_GUARD_HASH_BYTES <= len; i += MT_GUARD_HASH_BYTES)
-    {
-      Entry entry = { 0, FALSE };
+  Entry entry = { hash, FALSE };
 
-      memcpy(&entry.hash, bytes + i, MT_GUARD_HASH_BYTES);
-      entry.hash = GUINT64_FROM_LE(entry.hash);
-      g_array_append_val(bucket->entries, entry);
+  g_array_append_val(bucket->entries, entry);
+}
+
+/* As stores of schema 1 have them: one behind the other.  Packed chunks are never of such a
+ * length. */
+#define PLAIN_BYTES (MT_GUARD_HASH_BITS / 8)
+
+static void
+add_plain(Bucket *bucket, const guint8 *bytes, gsize len)
+{
+  for (gsize i = 0; i < len; i += PLAIN_BYTES)
+    {
+      guint64 hash = 0;
+
+      memcpy(&hash, bytes + i, PLAIN_BYTES);
+      add_entry(bucket, GUINT64_FROM_LE(hash));
     }
+}
+
+/* A packed chunk: how many hashes (four bytes, the lowest first); then, in their order, by how
+ * much each is more than the one before: that is about as much as all there could be divided by
+ * how many there are.  What is above is written as so many zeros and a one, the rest in bits
+ * (Rice's code). */
+#define COUNT_BYTES 4
+static guint
+rice_bits(guint count)
+{
+  return MT_GUARD_HASH_BITS - g_bit_storage(count);
+}
+
+static gboolean
+bit_at(const guint8 *bytes, gsize at)
+{
+  return bytes[at / 8] >> at % 8 & 1;
+}
+
+static void
+add_packed(Bucket *bucket, const guint8 *bytes, gsize len)
+{
+  guint32 count = 0;
+  guint64 hash = 0;
+  gsize at = 8 * COUNT_BYTES, end = 8 * len;
+  guint bits;
+
+  memcpy(&count, bytes, MIN(len, COUNT_BYTES));
+  count = GUINT32_FROM_LE(count);
+  bits = rice_bits(count);
+  for (guint i = 0; i < count; i++)
+    {
+      for (; at < end && !bit_at(bytes, at); at++)
+        hash += G_GUINT64_CONSTANT(1) << bits;
+      if (++at + bits > end)
+        return;
+      for (guint b = 0; b < bits; b++, at++)
+        hash += (guint64)bit_at(bytes, at) << b;
+      add_entry(bucket, hash);
+    }
+}
+
+static void
+add_chunk(Bucket *bucket, const guint8 *bytes, gsize len)
+{
+  if (len % PLAIN_BYTES == 0)
+    add_plain(bucket, bytes, len);
+  else
+    add_packed(bucket, bytes, len);
 }
 
 static gboolean
@@ -222,7 +312,7 @@ read_bucket(MtGuard *guard, Bucket *bucket)
   sqlite3_bind_int64(stmt, 3, bucket->read_id);
   while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
     if (!is_own(guard, sqlite3_column_int64(stmt, 0)))
-      add_hashes(bucket, sqlite3_column_blob(stmt, 1), sqlite3_column_bytes(stmt, 1));
+      add_chunk(bucket, sqlite3_column_blob(stmt, 1), sqlite3_column_bytes(stmt, 1));
   guard->failed |= code != SQLITE_DONE;
   sqlite3_finalize(stmt);
   guard->loaded_count += bucket->entries->len - before;
@@ -292,18 +382,17 @@ remember(MtGuard *guard, guint32 host, gint32 minute, guint64 hash)
       chunk = g_new0(Chunk, 1);
       chunk->host = host;
       chunk->minute = minute;
-      chunk->hashes = g_byte_array_new();
+      chunk->hashes = g_array_new(FALSE, FALSE, sizeof(guint64));
       g_hash_table_insert(guard->fresh, g_memdup2(&key, sizeof key), chunk);
     }
   guard->last = chunk;
-  hash = GUINT64_TO_LE(hash);
-  g_byte_array_append(chunk->hashes, (const guint8 *) &hash, MT_GUARD_HASH_BYTES);
+  g_array_append_val(chunk->hashes, hash);
 }
 
 gboolean
 mt_guard_pass(MtGuard *guard, const MtLine *line)
 {
-  guint32 host = mt_hash_span(&guard->key, line->host);
+  guint32 host = hash_again(guard, &guard->host, line->host);
   gint32 minute = line->time / MT_MINUTE_US;
   guint64 hash = hash_line(guard, line);
   gpointer latest = g_hash_table_lookup(guard->latest, GSIZE_TO_POINTER((gsize) host + 1));
@@ -319,6 +408,98 @@ mt_guard_pass(MtGuard *guard, const MtLine *line)
 }
 
 /* ---- with the transaction ---------------------------------------------------------------- */
+
+/* Hashes are spread evenly: sorted by their first bits, almost all stand where they belong. */
+#define SORT_BITS 10
+
+static void
+sort_hashes(const GArray *hashes, GArray *sorted)
+{
+  const guint64 *from = (const guint64 *)(gpointer)hashes->data;
+  guint ends[(1 << SORT_BITS) + 1] = { 0 };
+  guint64 *to;
+
+  g_array_set_size(sorted, hashes->len);
+  to = (guint64 *)(gpointer)sorted->data;
+  for (guint i = 0; i < hashes->len; i++)
+    ends[(from[i] >> (MT_GUARD_HASH_BITS - SORT_BITS)) + 1]++;
+  for (guint i = 1; i <= 1 << SORT_BITS; i++)
+    ends[i] += ends[i - 1];
+  for (guint i = 0; i < hashes->len; i++)
+    to[ends[from[i] >> (MT_GUARD_HASH_BITS - SORT_BITS)]++] = from[i];
+  for (guint i = 1; i < hashes->len; i++)
+    {
+      guint64 hash = to[i];
+      guint at = i;
+
+      for (; at > 0 && to[at - 1] > hash; at--)
+        to[at] = to[at - 1];
+      to[at] = hash;
+    }
+}
+
+typedef struct
+{
+  guint8 *at;
+  guint64 bits;
+  guint count;
+} BitWriter;
+
+/* At most 56 bits at once. */
+static inline void
+write_bits(BitWriter *to, guint64 bits, guint count)
+{
+  to->bits |= bits << to->count;
+  for (to->count += count; to->count >= 8; to->count -= 8, to->bits >>= 8)
+    *to->at++ = to->bits;
+}
+
+static void
+pack_hashes(BitWriter *to, const GArray *sorted)
+{
+  guint bits = rice_bits(sorted->len);
+  guint64 last = 0;
+
+  for (guint i = 0; i < sorted->len; i++)
+    {
+      guint64 hash = g_array_index(sorted, guint64, i), gap = hash - last;
+
+      for (guint64 zeros = gap >> bits; zeros > 0; zeros--)
+        write_bits(to, 0, 1);
+      write_bits(to, 1, 1);
+      write_bits(to, gap & ((G_GUINT64_CONSTANT(1) << bits) - 1), bits);
+      last = hash;
+    }
+  write_bits(to, 0, 7); /* the last byte, if it is not full */
+}
+
+static void
+pack_chunk(MtGuard *guard, const Chunk *chunk)
+{
+  BitWriter to = { NULL, 0, 0 };
+  gsize room = chunk->hashes->len * (MT_GUARD_HASH_BITS + 3) / 8 + COUNT_BYTES + 3;
+
+  sort_hashes(chunk->hashes, guard->sorted);
+  /* All zeros together are at most twice as many as hashes. */
+  g_byte_array_set_size(guard->packed, room);
+  to.at = guard->packed->data;
+  write_bits(&to, chunk->hashes->len, 8 * COUNT_BYTES);
+  pack_hashes(&to, guard->sorted);
+  if ((to.at - guard->packed->data) % PLAIN_BYTES == 0)
+    *to.at++ = 0;
+  g_byte_array_set_size(guard->packed, to.at - guard->packed->data);
+}
+
+static gboolean
+write_chunk(MtGuard *guard, sqlite3_stmt *stmt, const Chunk *chunk)
+{
+  pack_chunk(guard, chunk);
+  sqlite3_bind_int64(stmt, 1, guard->next_id++);
+  sqlite3_bind_int64(stmt, 2, chunk->minute);
+  sqlite3_bind_int64(stmt, 3, chunk->host);
+  sqlite3_bind_blob(stmt, 4, guard->packed->data, guard->packed->len, SQLITE_STATIC);
+  return mt_sql_run(stmt);
+}
 
 gboolean
 mt_guard_write(MtGuard *guard)
@@ -340,15 +521,7 @@ mt_guard_write(MtGuard *guard)
     return FALSE;
   g_hash_table_iter_init(&iter, guard->fresh);
   while (ok && g_hash_table_iter_next(&iter, NULL, &value))
-    {
-      Chunk *chunk = value;
-
-      sqlite3_bind_int64(stmt, 1, guard->next_id++);
-      sqlite3_bind_int64(stmt, 2, chunk->minute);
-      sqlite3_bind_int64(stmt, 3, chunk->host);
-      sqlite3_bind_blob(stmt, 4, chunk->hashes->data, chunk->hashes->len, SQLITE_STATIC);
-      ok = mt_sql_run(stmt);
-    }
+    ok = write_chunk(guard, stmt, value);
   sqlite3_finalize(stmt);
   return ok;
 }

@@ -15,9 +15,9 @@
 #include "scan/line.h"
 #include "store/sqlite-util.h"
 
-/* Bytes kept of a line's hash.  A bucket of a busy host has 30,000 lines; a line that is
+/* Bits of a line's hash.  A bucket of a busy host has 30,000 lines; a line that is
  * new falls on one of 2^48 hashes of it with a chance of 1 in 10^10. */
-#define MT_GUARD_HASH_BYTES 6
+#define MT_GUARD_HASH_BITS 48
 
 typedef struct MtGuard MtGuard;
 

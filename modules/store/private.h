@@ -5,6 +5,7 @@
 #ifndef MT_STORE_PRIVATE_H
 #define MT_STORE_PRIVATE_H
 
+#include "store/feed.h"
 #include "store/lease.h"
 #include "store/scrub.h"
 #include "store/segment.h"
@@ -20,11 +21,16 @@ typedef enum
   MT_ONCE_PUT_MAIL_CHANGE,
   MT_ONCE_PUT_PAIR,
   MT_ONCE_GET_PAIR,
+  MT_ONCE_PUT_LAST_LOGIN,
+  MT_ONCE_PUT_LINE,
   MT_ONCE_PUT_BASELINE,
   MT_ONCE_GET_BASELINE,
   MT_ONCE_COUNT
 } MtOnce;
 #include <sys/types.h>
+
+/* Forms of replies seen of late, by their hash: one that comes again is kept as a name. */
+#define MT_FORMS_SEEN 1024
 
 struct MtStore
 {
@@ -35,6 +41,7 @@ struct MtStore
   MtHashKey key;
   MtSegments segments;
   MtGuard *guard;
+  MtFeed *feed; /* rows on their way into the open transaction */
   sqlite3_stmt *once[MT_ONCE_COUNT];
   MtTrailStart start; /* as of the last commit */
   gint64 alert_id;
@@ -54,6 +61,8 @@ struct MtStore
   ino_t inode, log_inode;
   GError *read_error; /* since the turn began: nothing of it may be committed */
   GString *notice;    /* what an admin should know, not fetched yet */
+  guint64 forms_seen[MT_FORMS_SEEN];
+  GString *form; /* of the reply at hand */
   GHashTable *rolled; /* ids of messages of this batch that rolled off before (gint64) */
   MtScrub *scrub;     /* who is forgotten */
   MtStoreCounters counters;

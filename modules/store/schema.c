@@ -1,4 +1,6 @@
 #include "store/schema.h"
+#include "store/message-key.h"
+#include "store/reply.h"
 #include "trail/rows.h"
 
 /* ---- tables that are there once ------------------------------------------------------ */
@@ -37,7 +39,8 @@ static const gchar once[]
 /* ---- tables of a segment -------------------------------------------------------------- */
 
 /* Times behind the first are kept as what has passed since: shorter.  NULL root: the
- * message is its own. */
+ * message is its own.  NULL life: as long as it took until it was gone.  NULL form: the
+ * reply is all of it (reply.h).  A message's key: message-key.h. */
 static const gchar segment_tables[]
   = "CREATE TABLE name_@(id INTEGER PRIMARY KEY, text TEXT UNIQUE);"
     "INSERT INTO name_@ VALUES(0, NULL);"
@@ -46,12 +49,12 @@ static const gchar segment_tables[]
     " client_ip TEXT, client_name INT, country TEXT, service INT, port INT, gone INT,"
     " auth_user INT, auth_method INT, root INT, root_ts INT, parent INT, parent_queue_id TEXT,"
     " parent_kind INT, subject TEXT, spam_action TEXT, spam_score REAL, virus TEXT, spf TEXT,"
-    " dkim TEXT, dmarc TEXT);"
+    " dkim TEXT, dmarc TEXT, key INT);"
     "CREATE TABLE delivery_@(id INTEGER PRIMARY KEY, message INT, ts INT, sender INT,"
     " recipient INT, outcome INT, flags INT, status INT, direction INT, attempts INT, after INT,"
     " dsn INT, relay_name INT, transport INT, relay_ip TEXT, delay INT, reason INT, reply TEXT,"
     " revision INT, orig_recipient INT, next_queue_id, session, mailbox INT, stored_action INT,"
-    " forwarded_to TEXT, filter_rule TEXT);"
+    " forwarded_to TEXT, filter_rule TEXT, form INT);"
     "CREATE TABLE attempt_@(id INTEGER PRIMARY KEY, message INT, delivery INT, ts INT, relay_name INT, relay_ip TEXT,"
     " dsn INT, delay INT, reason INT, reply TEXT);"
     "CREATE TABLE access_@(id INTEGER PRIMARY KEY, ts INT, key INT, account INT, service INT,"
@@ -71,17 +74,21 @@ static const gchar segment_tables[]
     "CREATE TABLE incident_@(id INTEGER PRIMARY KEY, ts INT, kind INT, ip TEXT, account INT,"
     " queue_id TEXT, reason TEXT, host INT);"
     "CREATE TABLE connection_@(ip TEXT, day INT, name INT, country TEXT, connections INT,"
-    " rejected INT, failed_logins INT, tls INT, first_ts INT, last_ts INT,"
+    " rejected INT, failed_logins INT, tls INT, first INT, last INT,"
     " PRIMARY KEY(ip, day)) WITHOUT ROWID;";
 
-/* What is looked up, and nothing else: each one costs as much as the row itself. */
-static const gchar segment_indexes[]
+/* What is looked up, and nothing else: each one costs as much as the row itself.  A
+ * message's deliveries are found by its time and its number: one index for both. */
+static const gchar own_indexes[]
   = "CREATE INDEX message_@_queue_id ON message_@(queue_id);"
-    "CREATE INDEX message_@_message_id ON message_@(message_id);"
-    "CREATE INDEX message_@_auth_user ON message_@(auth_user, ts) WHERE auth_user IS NOT NULL;"
+    "CREATE INDEX message_@_key ON message_@(key) WHERE key IS NOT NULL;"
     "CREATE INDEX message_@_parent ON message_@(parent) WHERE parent IS NOT NULL;"
-    "CREATE INDEX delivery_@_message ON delivery_@(message);"
-    "CREATE INDEX delivery_@_ts ON delivery_@(ts);"
+    "CREATE INDEX delivery_@_ts ON delivery_@(ts, message);"
+    "CREATE INDEX access_@_open ON access_@(key) WHERE ended IS NULL;";
+
+/* What pages come by.  Late recipients of a large message, too. */
+static const gchar page_indexes[]
+  = "CREATE INDEX message_@_auth_user ON message_@(auth_user, ts) WHERE auth_user IS NOT NULL;"
     "CREATE INDEX delivery_@_sender ON delivery_@(sender, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_recipient ON delivery_@(recipient, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_outcome ON delivery_@(outcome, ts) WHERE outcome>1;"
@@ -89,7 +96,6 @@ static const gchar segment_indexes[]
     "CREATE INDEX access_@_ts ON access_@(ts);"
     "CREATE INDEX access_@_account ON access_@(account, ts);"
     "CREATE INDEX access_@_ip ON access_@(ip, ts);"
-    "CREATE INDEX access_@_open ON access_@(key) WHERE ended IS NULL;"
     "CREATE INDEX failure_@_ts ON failure_@(ts);"
     "CREATE INDEX failure_@_account ON failure_@(account, ts);"
     "CREATE INDEX failure_@_ip ON failure_@(ip, ts);"
@@ -142,7 +148,49 @@ mt_schema_create(sqlite3 *db)
  * released is kept as tests/store/schema-N.db.gz. */
 typedef gboolean (*Migration)(sqlite3 *db);
 
-static const Migration migrations[MT_SCHEMA_VERSION] = { NULL };
+static gboolean
+each_segment(sqlite3 *db, const gchar *condition, const gchar *template)
+{
+  gchar *sql = g_strdup_printf("SELECT group_concat(number, ' ') FROM segment WHERE %s", condition);
+  gchar *list = mt_sql_text(db, sql);
+  gchar **numbers = g_strsplit(list ? list : "", " ", -1);
+  gboolean ok = TRUE;
+
+  for (guint i = 0; numbers[i] && ok; i++)
+    ok = exec_filled(db, template, atoi(numbers[i]));
+  g_strfreev(numbers);
+  g_free(list);
+  g_free(sql);
+  return ok;
+}
+
+/* What rows repeat is left out of them.  Replies stay whole until they are written again. */
+static gboolean
+migrate_1(sqlite3 *db)
+{
+  return mt_message_key_register(db) && mt_schema_drop_views(db)
+         && each_segment(
+              db, "NOT detached",
+              "ALTER TABLE delivery_@ ADD COLUMN form INT;"
+              "ALTER TABLE message_@ ADD COLUMN key INT;"
+              "UPDATE message_@ SET key=mt_message_key(message_id, ts), life=CASE coalesce(life, 0) WHEN coalesce(gone, 0) THEN NULL"
+              " ELSE coalesce(life, 0) END;"
+              "UPDATE access_@ SET key=NULL WHERE ended IS NOT NULL;"
+              "ALTER TABLE connection_@ RENAME COLUMN first_ts TO first;"
+              "ALTER TABLE connection_@ RENAME COLUMN last_ts TO last;"
+              "UPDATE connection_@ SET first=first-day*86400000000, last=last-first")
+         && each_segment(db, "NOT detached AND indexed",
+                         "DROP INDEX message_@_message_id;"
+                         "CREATE INDEX message_@_key ON message_@(key) WHERE key IS NOT NULL;"
+                         "DROP INDEX delivery_@_message; DROP INDEX delivery_@_ts;"
+                         "CREATE INDEX delivery_@_ts ON delivery_@(ts, message);"
+                         "CREATE INDEX IF NOT EXISTS message_@_auth_user ON message_@(auth_user, ts)"
+                         " WHERE auth_user IS NOT NULL;"
+                         "CREATE INDEX IF NOT EXISTS name_@_domain ON name_@(" MT_SCHEMA_NAME_DOMAIN
+                         ") WHERE instr(text, char(64));");
+}
+
+static const Migration migrations[MT_SCHEMA_VERSION] = { NULL, migrate_1 };
 
 gboolean
 mt_schema_migrate(sqlite3 *db, gint from)
@@ -175,9 +223,12 @@ mt_schema_add_segment(sqlite3 *db, gint segment)
 }
 
 gboolean
-mt_schema_add_indexes(sqlite3 *db, gint segment)
+mt_schema_add_indexes(sqlite3 *db, gint segment, MtIndexes has, MtIndexes wanted)
 {
-  return exec_filled(db, segment_indexes, segment);
+  return (has != MT_INDEXES_NONE || wanted == MT_INDEXES_NONE
+          || exec_filled(db, own_indexes, segment))
+         && (has == MT_INDEXES_ALL || wanted != MT_INDEXES_ALL
+             || exec_filled(db, page_indexes, segment));
 }
 
 /* ---- dropping, in small steps ------------------------------------------------------------ */
@@ -273,6 +324,8 @@ G_STATIC_ASSERT(MT_INCIDENT_LOSS == 7);
 /* Arms of other affinities than the first keep SQLite from merging them in their order. */
 #define NO_TEXT "CAST(NULL AS TEXT)"
 
+#define FIRST_SEEN "(c.day*86400000000+c.first)"
+
 /* One arm of a view, "{list column}" standing for a word. */
 typedef struct
 {
@@ -285,7 +338,8 @@ typedef struct
   " " TIME("(d.ts+coalesce(d.after, 0))") " AS last_time, s.text AS sender, r.text AS recipient," \
   " " NAME("d.orig_recipient") " AS orig_recipient, m.size AS size," \
   " coalesce(m.subject, o.subject) AS subject, {status d.status} AS status," \
-  " {outcome d.outcome} AS outcome, d.reply AS reply, {reason d.reason} AS reason_class," \
+  " {outcome d.outcome} AS outcome, " MT_REPLY_SQL("d.reply", "d.form", "r.text") " AS reply," \
+  " {reason d.reason} AS reason_class," \
   " {direction d.direction} AS direction, " NAME("o.service") " AS service, o.port AS port," \
   " m.queue_id AS queue_id, o.queue_id AS first_queue_id," \
   " coalesce(m.message_id, o.message_id) AS message_id, o.client_ip AS client_ip," \
@@ -301,20 +355,20 @@ typedef struct
 /* The joins by which a mail is found: names first, so that their indexes are used. */
 #define MAIL_FROM \
   " FROM delivery_@ d JOIN name_@ s ON s.id=d.sender JOIN name_@ r ON r.id=d.recipient" \
-  " JOIN message_@ m ON m.id=d.message JOIN message_@ o ON o.id=coalesce(m.root, m.id)" \
+  " JOIN message_@ m ON " MT_BELONGS_SQL " JOIN message_@ o ON o.id=coalesce(m.root, m.id)" \
   " WHERE d.outcome<>0"
 
 static const View views[] = {
   { "messages",
     "SELECT m.id AS id, " TIME("m.ts") " AS time, m.ts AS ts,"
-    " " TIME("(m.ts+coalesce(m.life, 0))") " AS last_time, " NAME("m.host") " AS host,"
+    " " TIME("(m.ts+coalesce(m.life, m.gone, 0))") " AS last_time, " NAME("m.host") " AS host,"
     " " NAME("m.instance") " AS instance, m.queue_id AS queue_id, m.message_id AS message_id,"
     " " NAME("m.sender") " AS sender, m.size AS size, m.nrcpt AS nrcpt, m.subject AS subject,"
     " m.client_ip AS client_ip, " NAME("m.client_name") " AS client_name,"
     " m.country AS country, (SELECT name FROM country WHERE code=m.country) AS country_name,"
     " " NAME("m.auth_user") " AS auth_user, " NAME("m.auth_method") " AS auth_method,"
     " " NAME("m.service") " AS service, m.port AS port,"
-    " (SELECT {direction d.direction} FROM delivery_@ d WHERE d.message=m.id LIMIT 1) AS direction,"
+    " (SELECT {direction d.direction} FROM delivery_@ d WHERE " MT_BELONGS_SQL " LIMIT 1) AS direction,"
     " {state m.state} AS state, m.parent_queue_id AS parent_queue_id,"
     " {parent_kind m.parent_kind} AS parent_kind, m.parent AS parent_id,"
     " coalesce(m.root, m.id) AS root_id, m.spam_action AS spam_action,"
@@ -324,16 +378,16 @@ static const View views[] = {
     " m.ts+coalesce(m.gone, 864000000000)+60000000 AND i.kind=" MT_LOSS " AND i.host=m.host) OR ((m.flags&1)=0 AND m.parent_kind IS NULL AND m.sender IS NOT"
     " (SELECT id FROM name_@ WHERE text=''))) AS incomplete FROM message_@ m" },
   { "deliveries",
-    "SELECT d.message AS message, d.id AS id, " NAME("d.recipient") " AS recipient,"
+    "SELECT m.id AS message, d.id AS id, " NAME("d.recipient") " AS recipient,"
     " " NAME("d.orig_recipient") " AS orig_recipient,"
     " " TIME("(d.ts+coalesce(d.after, 0))") " AS time, d.ts+coalesce(d.after, 0) AS ts,"
     " {status d.status} AS status, " NAME("d.dsn") " AS dsn,"
     " " NAME("d.relay_name") " AS relay_name, d.relay_ip AS relay_ip,"
-    " " NAME("d.transport") " AS transport, d.delay/1e6 AS delay, d.reply AS reply,"
-    " {reason d.reason} AS reason_class, d.attempts AS attempts,"
+    " " NAME("d.transport") " AS transport, d.delay/1e6 AS delay,"
+    " " MT_REPLY_SQL("d.reply", "d.form", NAME("d.recipient")) " AS reply, {reason d.reason} AS reason_class, d.attempts AS attempts,"
     " " NAME("d.mailbox") " AS mailbox, d.forwarded_to AS forwarded_to,"
     " (d.flags&8)<>0 AS auto_reply, d.filter_rule AS filter_rule, {outcome d.outcome} AS outcome,"
-    " d.ts AS mail_ts FROM delivery_@ d WHERE d.attempts>0" },
+    " d.ts AS mail_ts FROM delivery_@ d JOIN message_@ m ON " MT_BELONGS_SQL " WHERE d.attempts>0" },
   { "attempts",
     "SELECT t.message AS message, t.delivery AS delivery, " TIME("t.ts") " AS time, t.ts AS ts,"
     " " NAME("t.dsn") " AS dsn, " NAME("t.relay_name") " AS relay_name, t.relay_ip AS relay_ip,"
@@ -344,7 +398,7 @@ static const View views[] = {
   { "mail_not_sent",
     MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
     "SELECT CAST(NULL AS INT), CAST(1 AS INT), " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text,"
-    " " NO_TEXT ", CAST(NULL AS INT), NULL, " NO_TEXT ", CAST('rejected' AS TEXT), j.reason,"
+    " " NO_TEXT ", CAST(NULL AS INT), NULL, " NO_TEXT ", CAST('rejected' AS TEXT), coalesce(j.reason, NULL),"
     " {reason j.class}, CAST('out' AS TEXT), " NO_TEXT ", CAST(NULL AS INT), " NO_TEXT ", " NO_TEXT ","
     " coalesce(j.message_id, NULL), j.client_ip, j.country, " NAME("j.auth_user") ", CAST(0 AS INT),"
     " " NO_TEXT ", " NO_TEXT ", 0, " NO_TEXT ", NULL, NULL, NULL, NULL, NULL, NULL,"
@@ -366,8 +420,8 @@ static const View views[] = {
     "SELECT strftime('%Y-%m-%d', c.day*86400, 'unixepoch') AS day, c.ip AS ip,"
     " " NAME("c.name") " AS name, c.country AS country, c.connections AS connections,"
     " c.rejected AS rejected, c.failed_logins AS failed_logins, c.tls AS tls,"
-    " " TIME("c.first_ts") " AS first_time, " TIME("c.last_ts") " AS last_time, c.first_ts AS ts"
-    " FROM connection_@ c" },
+    " " TIME(FIRST_SEEN) " AS first_time, " TIME("(" FIRST_SEEN "+c.last)") " AS last_time,"
+    " " FIRST_SEEN " AS ts FROM connection_@ c" },
   { "accesses",
     "SELECT " TIME("a.ts") " AS time, a.ts AS ts, CASE WHEN a.ended IS NOT NULL THEN"
     " " TIME("(a.ts+a.ended)") " END AS logout_time, n.text AS account,"

@@ -14,7 +14,7 @@
 #include "store/sqlite-util.h"
 
 /* PRAGMA user_version of a store that this program writes, and its application_id. */
-#define MT_SCHEMA_VERSION 1
+#define MT_SCHEMA_VERSION 2
 #define MT_SCHEMA_APPLICATION_ID 0x6d74726c /* "mtrl" */
 
 /* SQLite takes no more than 500 arms in a view; planning time grows with them. */
@@ -23,6 +23,10 @@
 /* The domain of a name that is an address, in small letters: what stands behind the last at sign. */
 #define MT_SCHEMA_NAME_DOMAIN \
   "lower(substr(text, length(rtrim(text, replace(text, char(64), '')))+1))"
+
+/* That delivery d is of message m, by the index that finds one from the other: a delivery's time
+ * is that of its mail. */
+#define MT_BELONGS_SQL "d.message=m.id AND d.ts=coalesce(m.root_ts, m.ts)"
 
 /* mt_schema_create: the tables that are there once, in an empty store. */
 gboolean mt_schema_create(sqlite3 *db);
@@ -35,9 +39,19 @@ gboolean mt_schema_drop_views(sqlite3 *db);
 /* mt_schema_put_words: the words that numbers stand for, where they are not there yet. */
 gboolean mt_schema_put_words(sqlite3 *db);
 
-/* mt_schema_add_segment, mt_schema_add_indexes: tables and indexes of one segment. */
+/* What indexes a segment has.  Stores keep the numbers. */
+typedef enum
+{
+  MT_INDEXES_NONE = 0,
+  MT_INDEXES_ALL = 1,
+  MT_INDEXES_OWN = 2, /* those that a late line finds its record by */
+} MtIndexes;
+
+/* mt_schema_add_segment: the tables of one segment. */
 gboolean mt_schema_add_segment(sqlite3 *db, gint segment);
-gboolean mt_schema_add_indexes(sqlite3 *db, gint segment);
+
+/* mt_schema_add_indexes: those that it has not yet.  @has, @wanted: which. */
+gboolean mt_schema_add_indexes(sqlite3 *db, gint segment, MtIndexes has, MtIndexes wanted);
 
 /* mt_schema_drop_some: a small step towards dropping the tables of detached segments:
  * an index, some rows, an empty table.  @done: there was something to drop. */

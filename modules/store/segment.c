@@ -1,55 +1,60 @@
 #include "store/segment.h"
 #include "scan/text.h"
+#include "store/feed.h"
+#include "store/reply.h"
 
 /* The name cache of a segment: begins small, is emptied when it would pass the second. */
 #define NAMES_FIRST 1024
 #define NAMES_MAX (1 << 17)
 
+/* Keys of open accesses that are known of one segment: 200 KiB. */
+#define OPEN_KEYS_MAX 4096
+
 /* Room for a segment that is made while another is dropped. */
 #define SEGMENTS_USED (MT_SEGMENTS_MAX - 2)
 
+/* Rows come from the feed, in its columns' order: writer.c.  WHERE TRUE keeps the parser from
+ * taking ON for a join's. */
 static const gchar *const templates[MT_STMT_COUNT] = {
   [MT_STMT_PUT_MESSAGE]
   = "INSERT OR REPLACE INTO message_@(id, ts, life, host, instance, queue_id, state, flags, sender,"
     " size, nrcpt, message_id, client_ip, client_name, country, service, port, gone, auth_user,"
     " auth_method, root, root_ts, parent, parent_queue_id, parent_kind, subject, spam_action,"
-    " spam_score, virus, spf, dkim, dmarc)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,"
-    "?24,?25,?26,?27,?28,?29,?30,?31,?32)",
+    " spam_score, virus, spf, dkim, dmarc, key)"
+    " SELECT " MT_FEED_33 " FROM feed",
   [MT_STMT_PUT_DELIVERY]
   = "INSERT OR REPLACE INTO delivery_@(id, message, ts, sender, recipient, outcome, flags, status,"
     " direction, attempts, after, dsn, relay_name, transport, relay_ip, delay, reason, reply,"
     " revision, orig_recipient, next_queue_id, session, mailbox, stored_action, forwarded_to,"
-    " filter_rule) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,"
-    "?21,?22,?23,?24,?25,?26)",
+    " filter_rule, form) SELECT " MT_FEED_27 " FROM feed",
   [MT_STMT_PUT_ATTEMPT] = "INSERT INTO attempt_@(message, delivery, ts, relay_name, relay_ip, dsn,"
-                          " delay, reason, reply) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+                          " delay, reason, reply) SELECT " MT_FEED_9 " FROM feed",
   [MT_STMT_PUT_ACCESS]
   = "INSERT OR REPLACE INTO access_@(id, ts, key, account, service, ip, country, host, tls, method,"
     " local_ip, session, last, ended, in_bytes, out_bytes, deleted, expunged, trashed, city, asn,"
-    " client) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,"
-    "?22)",
+    " client) SELECT " MT_FEED_22 " FROM feed",
   [MT_STMT_PUT_FAILURE]
   = "INSERT OR REPLACE INTO failure_@(id, ts, account, service, ip, country, host, reason,"
     " attempts, tls, method, session, sources, city, asn, client, tag)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
+    " SELECT " MT_FEED_17 " FROM feed",
   [MT_STMT_PUT_REJECT]
   = "INSERT OR REPLACE INTO reject_@(id, ts, sender, recipient, client_ip, client_name, country,"
     " host, auth_user, queue_id, message_id, helo, stage, code, dsn, action, class, reason)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)",
+    " SELECT " MT_FEED_18 " FROM feed",
   [MT_STMT_PUT_MAILBOX]
   = "INSERT OR REPLACE INTO mailbox_@(id, ts, account, action, mailbox, message_id, uid, size,"
-    " sender, subject, target, session, host) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+    " sender, subject, target, session, host) SELECT " MT_FEED_13 " FROM feed",
   [MT_STMT_PUT_INCIDENT]
   = "INSERT OR REPLACE INTO incident_@(id, ts, kind, ip, account, queue_id, reason, host)"
-    " VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
+    " SELECT " MT_FEED_8 " FROM feed",
   [MT_STMT_PUT_CONNECTION]
   = "INSERT INTO connection_@(ip, day, name, country, connections, rejected, failed_logins, tls,"
-    " first_ts, last_ts) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10) ON CONFLICT DO UPDATE SET"
+    " first, last) SELECT " MT_FEED_10 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
     " name=CASE name WHEN 0 THEN excluded.name ELSE name END, country=coalesce(country, excluded.country),"
     " connections=connections+excluded.connections, rejected=rejected+excluded.rejected,"
     " failed_logins=failed_logins+excluded.failed_logins, tls=tls+excluded.tls,"
-    " first_ts=min(first_ts, excluded.first_ts), last_ts=max(last_ts, excluded.last_ts)",
+    " first=min(first, excluded.first), last=max(first+last, excluded.first+excluded.last)"
+    "-min(first, excluded.first)",
   [MT_STMT_PUT_NAME] = "INSERT INTO name_@(id, text) VALUES(?1, ?2)",
   [MT_STMT_GET_NAME] = "SELECT id FROM name_@ WHERE text=?1",
   [MT_STMT_DROP_MESSAGE] = "DELETE FROM message_@ WHERE id=?1",
@@ -62,29 +67,30 @@ static const gchar *const templates[MT_STMT_COUNT] = {
   " parent_queue_id, parent_kind, subject, spam_action, spam_score, virus, spf, dkim, dmarc" \
   " FROM message_@ "
   [MT_STMT_GET_BY_QUEUE_ID] = MESSAGE_COLUMNS "WHERE queue_id=?1",
-  [MT_STMT_GET_BY_MESSAGE_ID] = MESSAGE_COLUMNS "WHERE message_id=?1 AND ts BETWEEN ?2 AND ?3",
+  [MT_STMT_GET_BY_MESSAGE_ID] = MESSAGE_COLUMNS "WHERE key=?4 AND message_id=?1 AND ts BETWEEN ?2 AND ?3",
   [MT_STMT_GET_BY_PARENT] = MESSAGE_COLUMNS "WHERE parent=?1",
 #define DELIVERY_COLUMNS \
   "SELECT id, ts, " NAME("recipient") ", outcome, flags, status, direction, attempts, after," \
   " " NAME("dsn") ", " NAME("relay_name") ", " NAME("transport") ", relay_ip, delay, reply," \
-  " revision, " NAME("orig_recipient") ", next_queue_id, session, " NAME("mailbox") "," \
+  " " MT_REPLY_SQL("reply", "form", NAME("recipient")) ", revision, " NAME("orig_recipient") ", next_queue_id, session, " NAME("mailbox") "," \
   " stored_action, forwarded_to, filter_rule FROM delivery_@ "
-  [MT_STMT_GET_DELIVERIES] = DELIVERY_COLUMNS "WHERE message=?1 ORDER BY id LIMIT ?2",
+  [MT_STMT_GET_DELIVERIES] = DELIVERY_COLUMNS "WHERE message=?1 AND ts=?3 ORDER BY id LIMIT ?2",
   /* By an index that is there for others; hops do not stand in it. */
   [MT_STMT_GET_DELIVERIES_TO]
   = DELIVERY_COLUMNS "WHERE recipient=(SELECT id FROM name_@ WHERE text=?2) AND ts=?3"
                      " AND outcome<>0 AND +message=?1 ORDER BY id",
   [MT_STMT_GET_HOPS_TO]
-  = DELIVERY_COLUMNS "WHERE message=?1 AND outcome=0"
+  = DELIVERY_COLUMNS "WHERE message=?1 AND ts=?3 AND outcome=0"
                      " AND +recipient=(SELECT id FROM name_@ WHERE text=?2) ORDER BY id",
   [MT_STMT_COUNT_DELIVERIES]
   = "SELECT count(*), sum(flags&?2=0 AND coalesce(status, ?3) IN (?3, ?4)) FROM delivery_@"
-    " WHERE message=?1",
+    " WHERE message=?1 AND ts=?5",
 #define ACCESS_COLUMNS \
   "SELECT id, ts, key, " NAME("account") ", service, ip, country, " NAME("host") ", tls," \
   " " NAME("method") ", " NAME("local_ip") ", session, last, ended, in_bytes, out_bytes," \
   " deleted, expunged, trashed, " NAME("city") ", asn, client FROM access_@ "
   [MT_STMT_GET_ACCESS] = ACCESS_COLUMNS "WHERE key=?1 AND ended IS NULL ORDER BY ts",
+  [MT_STMT_GET_OPEN_KEYS] = "SELECT key FROM access_@ WHERE ended IS NULL ORDER BY key LIMIT ?1",
   [MT_STMT_GET_OPEN_ACCESSES]
   = ACCESS_COLUMNS "WHERE ts>=?1 AND ended IS NULL ORDER BY ts LIMIT ?2",
   [MT_STMT_GET_FAILURES]
@@ -117,6 +123,7 @@ free_segment(MtSegment *segment)
   for (gint i = 0; i < MT_STMT_COUNT; i++)
     sqlite3_finalize(segment->stmts[i]);
   forget_names(segment);
+  g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
   g_free(segment);
 }
 
@@ -294,14 +301,14 @@ mt_segments_for_day(MtSegments *segments, gint32 day)
   segment = g_new0(MtSegment, 1);
   segment->number = number;
   segment->names_complete = TRUE;
-  segment->indexed = !segments->defer_indexes;
+  segment->indexed = segments->defer_indexes ? MT_INDEXES_NONE : MT_INDEXES_ALL;
   segment->next_name = 1;
   choose_days(segments, day, segment);
   insert_sorted(segments, segment);
   if (!mt_sql_execf(segments->db, "INSERT INTO segment VALUES(%d, %d, %d, %d, 0)", segment->number,
                     segment->first_day, segment->last_day, segment->indexed)
       || !mt_schema_add_segment(segments->db, segment->number)
-      || (segment->indexed && !mt_schema_add_indexes(segments->db, segment->number))
+      || !mt_schema_add_indexes(segments->db, segment->number, MT_INDEXES_NONE, segment->indexed)
       || !make_views(segments))
     return NULL;
   return segment;
@@ -314,13 +321,22 @@ mt_segments_renew_views(MtSegments *segments)
 }
 
 static gboolean
-build_indexes(MtSegments *segments, MtSegment *segment)
+has_indexes(const MtSegment *segment, MtIndexes wanted)
 {
-  segment->indexed = segment->indexed
-                     || (mt_schema_add_indexes(segments->db, segment->number)
-                         && mt_sql_execf(segments->db, "UPDATE segment SET indexed=1 WHERE number=%d",
-                                         segment->number));
-  return segment->indexed;
+  return segment->indexed == wanted || segment->indexed == MT_INDEXES_ALL;
+}
+
+static gboolean
+build_indexes(MtSegments *segments, MtSegment *segment, MtIndexes wanted)
+{
+  if (has_indexes(segment, wanted))
+    return TRUE;
+  if (!mt_schema_add_indexes(segments->db, segment->number, segment->indexed, wanted)
+      || !mt_sql_execf(segments->db, "UPDATE segment SET indexed=%d WHERE number=%d", wanted,
+                       segment->number))
+    return FALSE;
+  segment->indexed = wanted;
+  return TRUE;
 }
 
 gboolean
@@ -331,9 +347,9 @@ mt_segments_build_indexes(MtSegments *segments, gboolean *built)
     {
       MtSegment *segment = g_ptr_array_index(segments->all, i);
 
-      if (segment->indexed)
+      if (has_indexes(segment, MT_INDEXES_ALL))
         continue;
-      if (!build_indexes(segments, segment))
+      if (!build_indexes(segments, segment, MT_INDEXES_ALL))
         return FALSE;
       *built = TRUE;
     }
@@ -365,7 +381,9 @@ mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt which)
 
   if (segment->stmts[which])
     return segment->stmts[which];
-  if (which >= MT_STMT_FIRST_LOOK_UP && !build_indexes(segments, segment))
+  if (which >= MT_STMT_FIRST_LOOK_UP
+      && !build_indexes(segments, segment,
+                        which >= MT_STMT_FIRST_PAGE ? MT_INDEXES_ALL : MT_INDEXES_OWN))
     return NULL;
   sql = mt_schema_fill(templates[which], segment->number);
   if (sqlite3_prepare_v3(segments->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &segment->stmts[which],
@@ -374,6 +392,47 @@ mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt which)
     segment->stmts[which] = NULL;
   g_free(sql);
   return segment->stmts[which];
+}
+
+/* ---- open accesses ------------------------------------------------------------------------ */
+
+/* Keys that are not open any more may stay: then the table is asked. */
+void
+mt_segment_note_open(MtSegment *segment, gint64 key)
+{
+  if (!segment->open_keys)
+    return;
+  g_hash_table_add(segment->open_keys, g_memdup2(&key, sizeof key));
+  if (g_hash_table_size(segment->open_keys) <= OPEN_KEYS_MAX)
+    return;
+  g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
+  segment->many_open = TRUE;
+}
+
+static gboolean
+read_open_keys(MtSegments *segments, MtSegment *segment)
+{
+  sqlite3_stmt *stmt = mt_segment_stmt(segments, segment, MT_STMT_GET_OPEN_KEYS);
+  gint code;
+
+  if (!stmt)
+    return FALSE;
+  segment->open_keys = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  sqlite3_bind_int(stmt, 1, OPEN_KEYS_MAX + 1);
+  while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
+    mt_segment_note_open(segment, sqlite3_column_int64(stmt, 0));
+  sqlite3_reset(stmt);
+  if (code != SQLITE_DONE)
+    g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
+  return code == SQLITE_DONE;
+}
+
+gboolean
+mt_segment_may_have_open(MtSegments *segments, MtSegment *segment, gint64 key)
+{
+  if (!segment->open_keys && !segment->many_open && !read_open_keys(segments, segment))
+    return TRUE;
+  return segment->many_open || g_hash_table_contains(segment->open_keys, &key);
 }
 
 /* ---- names ------------------------------------------------------------------------------ */

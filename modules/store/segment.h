@@ -24,15 +24,17 @@ typedef enum
   MT_STMT_GET_NAME,
   MT_STMT_DROP_MESSAGE,
   MT_STMT_DROP_DELIVERY,
-  MT_STMT_FIRST_LOOK_UP, /* from here on they go by indexes */
+  MT_STMT_FIRST_LOOK_UP, /* from here on they go by indexes of the writer's own */
   MT_STMT_GET_BY_QUEUE_ID = MT_STMT_FIRST_LOOK_UP,
   MT_STMT_GET_BY_MESSAGE_ID,
   MT_STMT_GET_BY_PARENT,
   MT_STMT_GET_DELIVERIES,
-  MT_STMT_GET_DELIVERIES_TO,
   MT_STMT_GET_HOPS_TO,
   MT_STMT_COUNT_DELIVERIES,
   MT_STMT_GET_ACCESS,
+  MT_STMT_GET_OPEN_KEYS,
+  MT_STMT_FIRST_PAGE, /* from here on by those that are there for readers */
+  MT_STMT_GET_DELIVERIES_TO = MT_STMT_FIRST_PAGE,
   MT_STMT_GET_OPEN_ACCESSES,
   MT_STMT_GET_FAILURES,
   MT_STMT_COUNT
@@ -49,12 +51,14 @@ typedef struct
 {
   gint number;
   gint32 first_day, last_day;
-  gboolean indexed;
+  MtIndexes indexed;
   sqlite3_stmt *stmts[MT_STMT_COUNT];
   MtNameSlot *names;
   guint names_size, names_used;
   gboolean names_complete; /* all of the table's names are in the cache */
   gint64 next_name;
+  GHashTable *open_keys; /* gint64: see mt_segment_may_have_open() */
+  gboolean many_open;    /* too many to know */
 } MtSegment;
 
 typedef struct
@@ -96,6 +100,14 @@ gboolean mt_segments_build_indexes(MtSegments *segments, gboolean *built);
 
 /* mt_segment_stmt: the prepared statement; NULL on failure. */
 sqlite3_stmt *mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt stmt);
+
+/* mt_segment_may_have_open: could there be an access with this key that has not ended?  What is
+ * asked of each segment for each logout is known here, where few are open: on all days but
+ * the last ones.  TRUE on failure: who asks the table is told. */
+gboolean mt_segment_may_have_open(MtSegments *segments, MtSegment *segment, gint64 key);
+
+/* mt_segment_note_open: an access with this key is stored. */
+void mt_segment_note_open(MtSegment *segment, gint64 key);
 
 /* mt_segment_name: the number of a text in the segment, given where it has none; 0 for
  * no bytes, -1 on failure. */

@@ -16,13 +16,14 @@
 /* Pages of the cache: 16 MiB, what one day's indexes need at 300,000 messages a day. */
 #define CACHE_KIB 16384
 
-/* The WAL is folded back into the file when it passes this many pages (16 MiB). */
-#define CHECKPOINT_PAGES 4000
+/* The WAL is folded back into the file when it passes this many pages (32 MiB): a large batch
+ * takes 10, and the pages that each batch writes again are folded back once. */
+#define CHECKPOINT_PAGES 8000
 #define PAGE_BYTES 4096
 
 /* A log this many times as large that a reader keeps from being folded back is told of;
  * it is cut to this once it is. */
-#define LONG_LOG 4
+#define LONG_LOG 2
 
 /* Wait for readers that come and go, so that the log can begin anew. */
 #define RESTART_TIMEOUT_MS 50
@@ -206,6 +207,7 @@ static gboolean
 create(MtStore *store)
 {
   mt_segments_init(&store->segments, store->db, &store->key);
+  store->segments.defer_indexes = store->settings->bulk;
   return mt_sql_exec(store->db, "BEGIN IMMEDIATE")
          && (mt_sql_integer(store->db, "PRAGMA user_version", -1) > 0
              || (mt_schema_create(store->db) && mt_schema_put_words(store->db) && make_key(store)
@@ -284,7 +286,8 @@ open_all(MtStore *store, GError **error)
       mt_sql_exec(store->db, "ROLLBACK");
       return FALSE;
     }
-  if (!read_key(store) || !mt_schema_put_words(store->db))
+  if (!read_key(store) || !mt_schema_put_words(store->db)
+      || !(store->feed = mt_feed_new(store->db)))
     return mt_sql_fail(store->db, store->path, "reading the store's key", error);
   mt_segments_init(&store->segments, store->db, &store->key);
   store->guard = mt_guard_new(store->db, &store->key);
@@ -306,6 +309,7 @@ close_all(MtStore *store)
   if (store->db)
     sqlite3_close(store->db);
   store->db = NULL;
+  g_clear_pointer(&store->feed, mt_feed_free);
 }
 
 /* A name that nothing has yet: two may be set aside in one second. */
@@ -503,6 +507,7 @@ mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error)
   store->settings = settings;
   store->patience_ms = TURN_TIMEOUT_MS;
   store->notice = g_string_new(NULL);
+  store->form = g_string_new(NULL);
   store->rolled = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   mt_store_set_now(store, now);
   store->path = g_strdup(settings->path);
@@ -532,6 +537,7 @@ mt_store_close(MtStore *store)
   close_all(store);
   mt_lease_clear(&store->lease);
   g_string_free(store->notice, TRUE);
+  g_string_free(store->form, TRUE);
   g_hash_table_destroy(store->rolled);
   g_clear_error(&store->read_error);
   g_free(store->path);
@@ -605,7 +611,7 @@ read_state(MtStore *store)
   /* Once it is bulk it stays so, until the end; but what others have begun is indexed. */
   store->segments.defer_indexes
     = store->settings->bulk && (store->segments.defer_indexes || store->start.horizon == MT_NO_TIME);
-  return TRUE && mt_segments_load(&store->segments)
+  return mt_segments_load(&store->segments)
          && mt_scrub_load(store->scrub, store->db) && mt_guard_start(store->guard);
 }
 
@@ -889,30 +895,28 @@ mt_store_end_small(MtStore *store, gboolean ok, const gchar *what, GError **erro
 static gboolean
 insert_lines(MtStore *store, const GArray *lines)
 {
-  sqlite3_stmt *stmt;
-  gboolean ok = TRUE;
+  sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_LINE);
+  MtFeed *feed = store->feed;
+  gboolean ok = stmt != NULL;
 
-  if (sqlite3_prepare_v2(store->db, "INSERT INTO line VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", -1, &stmt, NULL)
-      != SQLITE_OK)
-    return FALSE;
+  mt_feed_clear(feed);
   for (guint i = 0; i < lines->len && ok; i++)
     {
       const MtRawLine *line = &g_array_index(lines, MtRawLine, i);
 
       if (mt_scrub_mentions(store->scrub, line->text))
         continue;
-      sqlite3_bind_int64(stmt, 1, ++store->line_id);
-      sqlite3_bind_int64(stmt, 2, line->at);
-      mt_sql_bind(stmt, 3, line->host);
-      mt_sql_bind(stmt, 4, line->program);
-      mt_sql_bind(stmt, 5, line->text);
-      mt_sql_bind(stmt, 6, line->queue_id);
-      mt_sql_bind(stmt, 7, line->message_id);
-      mt_sql_bind(stmt, 8, line->session);
-      ok = mt_sql_run(stmt);
+      mt_feed_integer(feed, ++store->line_id);
+      mt_feed_integer(feed, line->at);
+      mt_feed_text(feed, line->host);
+      mt_feed_text(feed, line->program);
+      mt_feed_text(feed, line->text);
+      mt_feed_text(feed, line->queue_id);
+      mt_feed_text(feed, line->message_id);
+      mt_feed_text(feed, line->session);
+      ok = !mt_feed_end_row(feed) || mt_feed_run(feed, stmt);
     }
-  sqlite3_finalize(stmt);
-  return ok;
+  return ok && mt_feed_run(feed, stmt);
 }
 
 gboolean

@@ -1,12 +1,14 @@
 /* writer.c: rows into the open transaction */
 #include "store/private.h"
+#include "store/message-key.h"
+#include "store/reply.h"
 
 #include <math.h>
 
 static const gchar *const once_sql[MT_ONCE_COUNT] = {
   [MT_ONCE_PUT_COUNTRY] = "INSERT OR IGNORE INTO country VALUES(?1, ?2)",
   [MT_ONCE_PUT_ACTIVITY] =
-      "INSERT INTO activity VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11) ON CONFLICT DO UPDATE SET"
+      "INSERT INTO activity SELECT " MT_FEED_11 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
       " failed=failed+excluded.failed, received=received+excluded.received,"
       " rejected=rejected+excluded.rejected, bytes_sent=bytes_sent+excluded.bytes_sent,"
@@ -16,9 +18,14 @@ static const gchar *const once_sql[MT_ONCE_COUNT] = {
   [MT_ONCE_DROP_PENDING] = "DELETE FROM pending WHERE id=?1",
   [MT_ONCE_PUT_MAIL_CHANGE] = "INSERT INTO mail_change(mail, ts) VALUES(?1, ?2)",
   [MT_ONCE_PUT_PAIR] =
-      "INSERT INTO pair VALUES(?1, ?2) ON CONFLICT DO UPDATE SET ts=max(ts, excluded.ts)",
+      "INSERT INTO pair SELECT c1, c2 FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
+      " ts=max(ts, excluded.ts)",
+  [MT_ONCE_PUT_LAST_LOGIN] =
+      "INSERT INTO last_login SELECT " MT_FEED_5 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
+      " ts=excluded.ts, ip=excluded.ip, country=excluded.country WHERE excluded.ts>=ts",
   [MT_ONCE_GET_PAIR] = "SELECT ts FROM pair WHERE key=?1",
-  [MT_ONCE_PUT_BASELINE] = "INSERT OR REPLACE INTO baseline VALUES(?1,?2,?3,?4,?5,?6,?7)",
+  [MT_ONCE_PUT_LINE] = "INSERT INTO line SELECT " MT_FEED_8 " FROM feed",
+  [MT_ONCE_PUT_BASELINE] = "INSERT OR REPLACE INTO baseline SELECT " MT_FEED_7 " FROM feed",
   [MT_ONCE_GET_BASELINE] =
       "SELECT first_ts, last_ts, logins, days, busiest_hour, data FROM baseline WHERE account=?1",
 };
@@ -34,47 +41,71 @@ mt_writer_once(MtStore *store, MtOnce which)
   return store->once[which];
 }
 
-/* Columns are bound one behind the other; a failure is remembered. */
+/* Rows of one table and segment gather in the feed, column by column, until others come; a
+ * failure is remembered. */
 typedef struct
 {
   MtStore *store;
   MtSegment *segment;
-  sqlite3_stmt *stmt;
-  gint column;
+  MtStmt which;
+  sqlite3_stmt *stmt; /* what writes them */
   gboolean failed;
+  struct
+  {
+    MtSpan text;
+    gint64 id;
+  } last[MT_FEED_COLUMNS]; /* each column's last name: hosts and services hardly change */
 } Binder;
 
 static gboolean
-begin_row(Binder *binder, MtStore *store, gint32 day, MtStmt which)
+flush(Binder *binder)
+{
+  return mt_feed_run(binder->store->feed, binder->stmt) && !binder->failed;
+}
+
+static gboolean
+begin_row(Binder *binder, gint32 day, MtStmt which)
 {
   MtSegment *segment = binder->segment;
 
-  if (!segment || binder->store != store || day < segment->first_day || day > segment->last_day)
-    segment = mt_segments_for_day(&store->segments, day);
-  binder->store = store;
+  if (!segment || day < segment->first_day || day > segment->last_day)
+    segment = mt_segments_for_day(&binder->store->segments, day);
+  if (segment == binder->segment && which == binder->which && binder->stmt)
+    return TRUE;
+  if (!flush(binder))
+    return FALSE;
+  memset(binder->last, 0, sizeof binder->last);
   binder->segment = segment;
-  binder->column = 0;
-  binder->failed = FALSE;
-  binder->stmt = segment ? mt_segment_stmt(&store->segments, segment, which) : NULL;
+  binder->which = which;
+  binder->stmt = segment ? mt_segment_stmt(&binder->store->segments, segment, which) : NULL;
   return binder->stmt != NULL;
 }
 
 static gboolean
 end_row(Binder *binder)
 {
-  return mt_sql_run(binder->stmt) && !binder->failed;
-}
-
-static void
-number(Binder *binder, gint64 value, gint64 none)
-{
-  mt_sql_bind_number(binder->stmt, ++binder->column, value, none);
+  return !mt_feed_end_row(binder->store->feed) || flush(binder);
 }
 
 static void
 integer(Binder *binder, gint64 value)
 {
-  sqlite3_bind_int64(binder->stmt, ++binder->column, value);
+  mt_feed_integer(binder->store->feed, value);
+}
+
+static void
+null(Binder *binder)
+{
+  mt_feed_null(binder->store->feed);
+}
+
+static void
+number(Binder *binder, gint64 value, gint64 none)
+{
+  if (value == none)
+    null(binder);
+  else
+    integer(binder, value);
 }
 
 static void
@@ -82,21 +113,25 @@ text(Binder *binder, MtSpan value)
 {
   MtSpan clean = mt_scrub_clean(binder->store->scrub, value);
 
-  binder->column++;
   if (clean.at == value.at)
-    mt_sql_bind(binder->stmt, binder->column, value);
+    mt_feed_text(binder->store->feed, value);
   else
-    sqlite3_bind_text(binder->stmt, binder->column, clean.at, clean.len, SQLITE_TRANSIENT);
+    mt_feed_copy(binder->store->feed, clean);
 }
 
 static void
 name(Binder *binder, MtSpan value)
 {
-  gint64 id = mt_segment_name(&binder->store->segments, binder->segment,
-                              mt_scrub_clean(binder->store->scrub, value));
+  guint column = mt_feed_column(binder->store->feed);
+  gint64 id = value.at ? binder->last[column].id : 0; /* no text is not the empty text */
 
+  if (!id || !mt_span_equal(value, binder->last[column].text))
+    id = mt_segment_name(&binder->store->segments, binder->segment,
+                         mt_scrub_clean(binder->store->scrub, value));
+  binder->last[column].text = value;
+  binder->last[column].id = id;
   binder->failed |= id < 0;
-  sqlite3_bind_int64(binder->stmt, ++binder->column, id);
+  integer(binder, id);
 }
 
 /* NULL where there is no text: for columns that no view joins by. */
@@ -106,7 +141,7 @@ rare_name(Binder *binder, MtSpan value)
   if (value.at)
     name(binder, value);
   else
-    sqlite3_bind_null(binder->stmt, ++binder->column);
+    null(binder);
 }
 
 static void
@@ -119,9 +154,9 @@ static void
 real(Binder *binder, gdouble value)
 {
   if (isnan(value))
-    sqlite3_bind_null(binder->stmt, ++binder->column);
+    null(binder);
   else
-    sqlite3_bind_double(binder->stmt, ++binder->column, value);
+    mt_feed_real(binder->store->feed, value);
 }
 
 /* ---- messages and deliveries ------------------------------------------------------------- */
@@ -163,20 +198,34 @@ has_rolled_off(MtStore *store, gint32 stored_day)
   return TRUE;
 }
 
+static void
+message_key(Binder *b, const MtMessageRow *row)
+{
+  if (row->message_id.at)
+    integer(b, mt_message_key(
+                   mt_message_key_hash(&b->store->key,
+                                       mt_scrub_clean(b->store->scrub, row->message_id)),
+                   row->first_at));
+  else
+    null(b);
+}
+
 static gboolean
 put_message(Binder *b, MtStore *store, const MtMessageRow *row)
 {
+  gint64 gone = row->dequeued_at == MT_NO_TIME ? MT_NO_TIME : row->dequeued_at - row->first_at;
+
   if (has_rolled_off(store, row->stored_day))
     {
       g_hash_table_add(store->rolled, g_memdup2(&row->id, sizeof row->id));
       return TRUE;
     }
   if (!leave_old_segment(store, row->stored_day, row->day, MT_STMT_DROP_MESSAGE, row->id)
-      || !begin_row(b, store, row->day, MT_STMT_PUT_MESSAGE))
+      || !begin_row(b, row->day, MT_STMT_PUT_MESSAGE))
     return FALSE;
   integer(b, row->id);
   integer(b, row->first_at);
-  number(b, row->last_at - row->first_at, 0);
+  number(b, row->last_at - row->first_at, gone == MT_NO_TIME ? 0 : gone);
   name(b, row->host);
   name(b, row->instance);
   text(b, row->queue_id);
@@ -191,10 +240,7 @@ put_message(Binder *b, MtStore *store, const MtMessageRow *row)
   country(b, row->country);
   rare_name(b, row->service);
   number(b, row->port, MT_NO_NUMBER);
-  if (row->dequeued_at == MT_NO_TIME)
-    number(b, 0, 0);
-  else
-    integer(b, row->dequeued_at - row->first_at);
+  number(b, gone, MT_NO_TIME);
   rare_name(b, row->auth_user);
   rare_name(b, row->auth_method);
   number(b, row->root_id, row->id);
@@ -209,19 +255,52 @@ put_message(Binder *b, MtStore *store, const MtMessageRow *row)
   text(b, row->spf);
   text(b, row->dkim);
   text(b, row->dmarc);
+  message_key(b, row);
   return end_row(b);
 }
 
-/* The next hop's queue ID and the session stand in the reply already: kept as where
- * they stand, place times 256 plus length. */
-static void
-part_of_reply(Binder *b, MtSpan part, MtSpan reply)
+/* Has the form come of late?  What comes once is not worth a name. */
+static gboolean
+has_come_before(MtStore *store, MtSpan form)
 {
-  gboolean stays = part.at && part.len < 256 && !mt_scrub_mentions(b->store->scrub, reply);
-  const gchar *at = stays ? mt_span_find_last(reply, part) : NULL;
+  guint64 hash = mt_hash_span(&store->key, form), *seen = &store->forms_seen[hash % MT_FORMS_SEEN];
+  gboolean has = *seen == hash;
+
+  *seen = hash;
+  return has;
+}
+
+/* What of the reply is stored with the row, and the name of its form (0: it has none). */
+static MtSpan
+split_reply(Binder *b, const MtDeliveryRow *row, gint64 *form)
+{
+  MtStore *store = b->store;
+  gboolean goes_on = row->next_queue_id.at && mt_span_find(row->reply, row->next_queue_id);
+  MtSpan part;
+
+  *form = 0;
+  if (!row->reply.at || mt_scrub_mentions(store->scrub, row->reply)
+      || mt_scrub_mentions(store->scrub, row->recipient)
+      || !mt_reply_split(row->reply, row->recipient, goes_on ? row->next_queue_id : row->session,
+                         store->form, &part)
+      || !has_come_before(store, mt_span(store->form->str, store->form->len)))
+    return row->reply;
+  *form = mt_segment_name(&store->segments, b->segment,
+                          mt_span(store->form->str, store->form->len));
+  b->failed |= *form < 0;
+  return part;
+}
+
+/* The next hop's queue ID and the session stand in what is stored of the reply already: kept
+ * as where they stand, place times 256 plus length. */
+static void
+part_of_reply(Binder *b, MtSpan part, MtSpan stored)
+{
+  gboolean stays = part.at && part.len < 256 && !mt_scrub_mentions(b->store->scrub, stored);
+  const gchar *at = stays ? mt_span_find_last(stored, part) : NULL;
 
   if (at)
-    integer(b, (at - reply.at) * 256 + part.len);
+    integer(b, (at - stored.at) * 256 + part.len);
   else
     text(b, part);
 }
@@ -235,12 +314,15 @@ message_rolled_off(const MtStore *store, gint64 message_id)
 static gboolean
 put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
 {
+  gint64 form;
+  MtSpan reply;
+
   if (message_rolled_off(store, row->message_id))
     return TRUE;
   if (row->removed)
     return drop_row(store, row->stored_day, MT_STMT_DROP_DELIVERY, row->id);
   if (!leave_old_segment(store, row->stored_day, row->day, MT_STMT_DROP_DELIVERY, row->id)
-      || !begin_row(b, store, row->day, MT_STMT_PUT_DELIVERY))
+      || !begin_row(b, row->day, MT_STMT_PUT_DELIVERY))
     return FALSE;
   integer(b, row->id);
   integer(b, row->message_id);
@@ -253,7 +335,7 @@ put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
   number(b, row->direction, MT_DIRECTION_UNKNOWN);
   integer(b, row->attempts);
   if (row->last_at == MT_NO_TIME)
-    number(b, 0, 0);
+    null(b);
   else
     integer(b, row->last_at - row->mail_at);
   rare_name(b, row->dsn);
@@ -262,15 +344,17 @@ put_delivery(Binder *b, MtStore *store, const MtDeliveryRow *row)
   text(b, row->relay_ip);
   number(b, row->delay_us, MT_NO_NUMBER);
   number(b, row->reason, MT_REASON_NONE);
-  text(b, row->reply);
+  reply = split_reply(b, row, &form);
+  text(b, reply);
   integer(b, row->revision);
   rare_name(b, row->orig_recipient);
-  part_of_reply(b, row->next_queue_id, row->reply);
-  part_of_reply(b, row->session, row->reply);
+  part_of_reply(b, row->next_queue_id, reply);
+  part_of_reply(b, row->session, reply);
   rare_name(b, row->mailbox);
   number(b, row->stored_action, MT_WORD_NONE);
   text(b, row->forwarded_to);
   text(b, row->filter_rule);
+  number(b, form, 0);
   return end_row(b);
 }
 
@@ -279,7 +363,7 @@ put_attempt(Binder *b, MtStore *store, const MtAttemptRow *row)
 {
   if (message_rolled_off(store, row->message_id))
     return TRUE;
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_ATTEMPT))
+  if (!begin_row(b, row->day, MT_STMT_PUT_ATTEMPT))
     return FALSE;
   integer(b, row->message_id);
   integer(b, row->delivery_id);
@@ -316,11 +400,17 @@ put_access(Binder *b, MtStore *store, const MtAccessRow *row)
   if (has_rolled_off(store, row->stored_day))
     return TRUE;
   if (!put_country(store, row->country, row->country_name)
-      || !begin_row(b, store, row->day, MT_STMT_PUT_ACCESS))
+      || !begin_row(b, row->day, MT_STMT_PUT_ACCESS))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
-  integer(b, (gint64) row->key);
+  if (row->ended_at != MT_NO_TIME)
+    null(b); /* nothing looks for it any more */
+  else
+    {
+      integer(b, (gint64) row->key);
+      mt_segment_note_open(b->segment, (gint64) row->key);
+    }
   name(b, row->account);
   integer(b, row->service);
   text(b, row->ip);
@@ -332,7 +422,7 @@ put_access(Binder *b, MtStore *store, const MtAccessRow *row)
   text(b, row->session);
   number(b, row->last_at - row->at, 0);
   if (row->ended_at == MT_NO_TIME)
-    number(b, 0, 0);
+    null(b);
   else
     integer(b, row->ended_at - row->at);
   number(b, row->in_bytes, MT_NO_NUMBER);
@@ -352,7 +442,7 @@ put_failure(Binder *b, MtStore *store, const MtFailureRow *row)
   if (has_rolled_off(store, row->stored_day))
     return TRUE;
   if (!put_country(store, row->country, row->country_name)
-      || !begin_row(b, store, row->day, MT_STMT_PUT_FAILURE))
+      || !begin_row(b, row->day, MT_STMT_PUT_FAILURE))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -378,23 +468,15 @@ put_failure(Binder *b, MtStore *store, const MtFailureRow *row)
 static gboolean
 put_last_logins(MtStore *store, const GArray *rows)
 {
-  static const gchar sql[]
-    = "INSERT INTO last_login VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO UPDATE SET ts=excluded.ts,"
-      " ip=excluded.ip, country=excluded.country WHERE excluded.ts>=ts";
-  Binder b = { .store = store };
-  gboolean ok = TRUE;
+  Binder b = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_LAST_LOGIN) };
+  gboolean ok = b.stmt != NULL;
 
-  if (rows->len == 0)
-    return TRUE;
-  if (sqlite3_prepare_v2(store->db, sql, -1, &b.stmt, NULL) != SQLITE_OK)
-    return FALSE;
   for (guint i = 0; i < rows->len && ok; i++)
     {
       const MtAccessRow *row = &g_array_index(rows, MtAccessRow, i);
 
       if (row->stored_day != MT_NO_DAY || !row->account.at)
         continue;
-      b.column = 0;
       text(&b, row->account);
       integer(&b, row->service);
       integer(&b, row->at);
@@ -402,8 +484,7 @@ put_last_logins(MtStore *store, const GArray *rows)
       country(&b, row->country);
       ok = end_row(&b);
     }
-  sqlite3_finalize(b.stmt);
-  return ok;
+  return ok && flush(&b);
 }
 
 /* ---- the rest ------------------------------------------------------------------------------ */
@@ -411,7 +492,7 @@ put_last_logins(MtStore *store, const GArray *rows)
 static gboolean
 put_reject(Binder *b, MtStore *store, const MtRejectRow *row)
 {
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_REJECT))
+  if (!begin_row(b, row->day, MT_STMT_PUT_REJECT))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -437,7 +518,7 @@ put_reject(Binder *b, MtStore *store, const MtRejectRow *row)
 static gboolean
 put_mailbox(Binder *b, MtStore *store, const MtMailboxRow *row)
 {
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_MAILBOX))
+  if (!begin_row(b, row->day, MT_STMT_PUT_MAILBOX))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -458,7 +539,7 @@ put_mailbox(Binder *b, MtStore *store, const MtMailboxRow *row)
 static gboolean
 put_incident(Binder *b, MtStore *store, const MtIncidentRow *row)
 {
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_INCIDENT))
+  if (!begin_row(b, row->day, MT_STMT_PUT_INCIDENT))
     return FALSE;
   integer(b, row->id);
   integer(b, row->at);
@@ -474,7 +555,7 @@ put_incident(Binder *b, MtStore *store, const MtIncidentRow *row)
 static gboolean
 put_connection(Binder *b, MtStore *store, const MtConnectionRow *row)
 {
-  if (!begin_row(b, store, row->day, MT_STMT_PUT_CONNECTION))
+  if (!begin_row(b, row->day, MT_STMT_PUT_CONNECTION))
     return FALSE;
   text(b, row->ip);
   integer(b, row->day);
@@ -484,8 +565,8 @@ put_connection(Binder *b, MtStore *store, const MtConnectionRow *row)
   integer(b, row->rejected);
   integer(b, row->failed_logins);
   integer(b, row->tls);
-  integer(b, row->first_at);
-  integer(b, row->last_at);
+  integer(b, row->first_at - row->day * MT_DAY_US);
+  integer(b, row->last_at - row->first_at);
   return end_row(b);
 }
 
@@ -499,7 +580,6 @@ put_activities(MtStore *store, const GArray *rows)
     {
       const MtActivityRow *row = &g_array_index(rows, MtActivityRow, i);
 
-      b.column = 0;
       integer(&b, row->day);
       text(&b, row->account);
 #define X(column) integer(&b, row->column);
@@ -507,33 +587,32 @@ put_activities(MtStore *store, const GArray *rows)
 #undef X
       ok = end_row(&b);
     }
-  return ok;
+  return ok && flush(&b);
 }
 
 static gboolean
 put_pendings(MtStore *store, const GArray *rows)
 {
-  Binder put = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_PENDING) };
-  Binder drop = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_DROP_PENDING) };
-  gboolean ok = put.stmt && drop.stmt;
+  sqlite3_stmt *put = mt_writer_once(store, MT_ONCE_PUT_PENDING);
+  sqlite3_stmt *drop = mt_writer_once(store, MT_ONCE_DROP_PENDING);
+  gboolean ok = put && drop;
 
   for (guint i = 0; i < rows->len && ok; i++)
     {
       const MtPendingRow *row = &g_array_index(rows, MtPendingRow, i);
-      Binder *b = row->removed ? &drop : &put;
+      sqlite3_stmt *stmt = row->removed ? drop : put;
 
-      b->column = 0;
-      integer(b, row->id);
       if (!row->removed && mt_scrub_mentions(store->scrub, row->data))
         continue;
+      sqlite3_bind_int64(stmt, 1, row->id);
       if (!row->removed)
         {
-          integer(b, row->kind);
-          integer(b, (gint64) row->key);
-          integer(b, row->at);
-          sqlite3_bind_blob(b->stmt, 5, row->data.at, row->data.len, SQLITE_STATIC);
+          sqlite3_bind_int64(stmt, 2, row->kind);
+          sqlite3_bind_int64(stmt, 3, (gint64) row->key);
+          sqlite3_bind_int64(stmt, 4, row->at);
+          sqlite3_bind_blob(stmt, 5, row->data.at, row->data.len, SQLITE_STATIC);
         }
-      ok = end_row(b);
+      ok = mt_sql_run(stmt);
     }
   return ok;
 }
@@ -554,6 +633,40 @@ put_local_domains(MtStore *store, const GArray *domains)
   return TRUE;
 }
 
+/* ---- a batch -------------------------------------------------------------------------------- */
+
+/* Every row with a number of its own begins with it. */
+G_STATIC_ASSERT(G_STRUCT_OFFSET(MtMessageRow, id) == 0);
+G_STATIC_ASSERT(G_STRUCT_OFFSET(MtDeliveryRow, id) == 0);
+G_STATIC_ASSERT(G_STRUCT_OFFSET(MtAccessRow, id) == 0);
+
+static gint
+compare_ids(gconstpointer a, gconstpointer b)
+{
+  gint64 left = **(const gint64 *const *) a, right = **(const gint64 *const *) b;
+
+  return left < right ? -1 : left > right;
+}
+
+/* Where rows stand in the order of their numbers, pages fill one behind the other: in another
+ * order they are split again and again, and stay a third empty.  Rows of one number keep
+ * their order: the last one counts. */
+static void
+sort_rows(const GArray *rows, GPtrArray *sorted)
+{
+  gsize size = g_array_get_element_size((GArray *) rows);
+  gboolean in_order = TRUE;
+
+  g_ptr_array_set_size(sorted, rows->len);
+  for (guint i = 0; i < rows->len; i++)
+    {
+      sorted->pdata[i] = rows->data + i * size;
+      in_order &= i == 0 || compare_ids(&sorted->pdata[i - 1], &sorted->pdata[i]) <= 0;
+    }
+  if (!in_order)
+    g_ptr_array_sort(sorted, compare_ids); /* stable */
+}
+
 #define PUT_ALL(rows, type, put) \
   G_STMT_START \
   { \
@@ -563,22 +676,41 @@ put_local_domains(MtStore *store, const GArray *domains)
   } \
   G_STMT_END
 
-gboolean
-mt_writer_put_batch(MtStore *store, const MtBatch *batch)
+#define PUT_SORTED(rows, put) \
+  G_STMT_START \
+  { \
+    sort_rows(rows, sorted); \
+    for (guint i_ = 0; i_ < sorted->len; i_++) \
+      if (!put(&binder, store, g_ptr_array_index(sorted, i_))) \
+        return FALSE; \
+  } \
+  G_STMT_END
+
+static gboolean
+put_rows(MtStore *store, const MtBatch *batch)
 {
+  g_autoptr(GPtrArray) sorted = g_ptr_array_new();
   Binder binder = { .store = store };
 
-  g_hash_table_remove_all(store->rolled);
-  PUT_ALL(batch->messages, MtMessageRow, put_message);
-  PUT_ALL(batch->deliveries, MtDeliveryRow, put_delivery);
+  PUT_SORTED(batch->messages, put_message);
+  PUT_SORTED(batch->deliveries, put_delivery);
   PUT_ALL(batch->attempts, MtAttemptRow, put_attempt);
-  PUT_ALL(batch->accesses, MtAccessRow, put_access);
+  PUT_SORTED(batch->accesses, put_access);
   PUT_ALL(batch->failures, MtFailureRow, put_failure);
   PUT_ALL(batch->rejects, MtRejectRow, put_reject);
   PUT_ALL(batch->mailbox, MtMailboxRow, put_mailbox);
   PUT_ALL(batch->incidents, MtIncidentRow, put_incident);
   PUT_ALL(batch->connections, MtConnectionRow, put_connection);
-  return put_last_logins(store, batch->accesses) && put_activities(store, batch->activities) && put_pendings(store, batch->pendings)
+  return flush(&binder);
+}
+
+gboolean
+mt_writer_put_batch(MtStore *store, const MtBatch *batch)
+{
+  mt_feed_clear(store->feed); /* a batch that failed may have left some */
+  g_hash_table_remove_all(store->rolled);
+  return put_rows(store, batch) && put_last_logins(store, batch->accesses)
+         && put_activities(store, batch->activities) && put_pendings(store, batch->pendings)
          && put_local_domains(store, batch->local_domains);
 }
 
@@ -612,7 +744,7 @@ put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
 {
   static const gchar sql[] = "INSERT INTO alert(id, ts, rule, severity, account, domain, ip, country,"
                              " asn, count, window_seconds, text, evidence, emit)"
-                             " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)";
+                             " SELECT " MT_FEED_13 ",c14 FROM feed";
   Binder b = { .store = store };
   gboolean ok = TRUE;
 
@@ -625,7 +757,6 @@ put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
       const MtAlert *alert = &g_array_index(alerts, MtAlert, i);
       MtSpan domain = mt_span_domain(mt_span_of_string(alert->account));
 
-      b.column = 0;
       integer(&b, ++store->alert_id);
       integer(&b, alert->at);
       text(&b, mt_span_of_string(alert->rule));
@@ -642,6 +773,7 @@ put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
       integer(&b, emit);
       ok = end_row(&b);
     }
+  ok = ok && flush(&b);
   sqlite3_finalize(b.stmt);
   return ok;
 }
@@ -649,58 +781,53 @@ put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
 static gboolean
 put_pairs(MtStore *store, const GArray *pairs)
 {
-  sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_PAIR);
-  gboolean ok = stmt != NULL;
+  Binder b = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_PAIR) };
+  gboolean ok = b.stmt != NULL;
 
   for (guint i = 0; i < pairs->len && ok; i++)
     {
       const MtPairSeen *pair = &g_array_index(pairs, MtPairSeen, i);
 
-      sqlite3_bind_int64(stmt, 1, (gint64) pair->key);
-      sqlite3_bind_int64(stmt, 2, pair->at);
-      ok = mt_sql_run(stmt);
+      integer(&b, (gint64) pair->key);
+      integer(&b, pair->at);
+      ok = end_row(&b);
     }
-  return ok;
+  return ok && flush(&b);
 }
 
 static gboolean
-put_baseline(sqlite3_stmt *stmt, const MtBaseline *baseline, GString *data)
+put_baseline(Binder *b, const MtBaseline *baseline, GString *data)
 {
-  gboolean ok;
+  gboolean known = baseline->first != MT_NO_TIME;
 
   g_string_truncate(data, 0);
   mt_baseline_to_text(baseline, data);
-  mt_sql_bind(stmt, 1, mt_span_of_string(baseline->account));
-  if (baseline->first != MT_NO_TIME)
-    {
-      sqlite3_bind_int64(stmt, 2, baseline->first);
-      sqlite3_bind_int64(stmt, 3, baseline->last);
-    }
-  sqlite3_bind_int64(stmt, 4, baseline->logins);
-  sqlite3_bind_int64(stmt, 5, baseline->days);
-  sqlite3_bind_int64(stmt, 6, baseline->busiest_hour);
-  mt_sql_bind(stmt, 7, mt_span(data->str, data->len));
-  ok = mt_sql_run(stmt);
-  sqlite3_clear_bindings(stmt);
-  return ok;
+  mt_feed_text(b->store->feed, mt_span_of_string(baseline->account));
+  number(b, known ? baseline->first : MT_NO_TIME, MT_NO_TIME);
+  number(b, known ? baseline->last : MT_NO_TIME, MT_NO_TIME);
+  integer(b, baseline->logins);
+  integer(b, baseline->days);
+  integer(b, baseline->busiest_hour);
+  mt_feed_copy(b->store->feed, mt_span(data->str, data->len));
+  return end_row(b);
 }
 
 static gboolean
 put_baselines(MtStore *store, const GPtrArray *baselines)
 {
-  sqlite3_stmt *stmt = mt_writer_once(store, MT_ONCE_PUT_BASELINE);
+  Binder b = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_BASELINE) };
   GString *data = g_string_new(NULL);
-  gboolean ok = stmt != NULL;
+  gboolean ok = b.stmt != NULL;
 
   for (guint i = 0; i < baselines->len && ok; i++)
     {
       const MtBaseline *baseline = g_ptr_array_index(baselines, i);
 
       if (!mt_scrub_mentions(store->scrub, mt_span_of_string(baseline->account)))
-        ok = put_baseline(stmt, baseline, data);
+        ok = put_baseline(&b, baseline, data);
     }
   g_string_free(data, TRUE);
-  return ok;
+  return ok && flush(&b);
 }
 
 static gboolean

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A syslog-ng whose store is locked, removed, cut off or half gone: mail flows again, the admin hears of it once."""
 import glob, os, sqlite3, sys, time
+from contextlib import closing
 
 sys.dont_write_bytecode = True  # nothing goes into the source tree
 import bed  # noqa: E402
@@ -18,9 +19,18 @@ def begin(work, name):
 
 
 def stored(daemon, n, seconds=30):
-    """Until the guard knows n lines: what is in the store, whatever became of it."""
-    sql = f"SELECT coalesce(sum(length(hashes)/6), 0)>={n} FROM guard"
-    return daemon.wait_for(sql, seconds)
+    """Until the guard knows n lines: what is in the store, whatever became of it.  A chunk begins with how many it has."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            with closing(bed.connect(daemon.store)) as db:
+                counts = [int.from_bytes(row[0][:4], "little") for row in db.execute("SELECT hashes FROM guard")]
+        except sqlite3.Error:
+            counts = []
+        if sum(counts) >= n:
+            return True
+        time.sleep(.05)
+    return False
 
 
 def known(lines):

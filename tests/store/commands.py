@@ -27,6 +27,10 @@ def load(store, *files, **more):
     return "" if done.returncode == 0 else f"import {files}: status {done.returncode}: {done.stderr}"
 
 
+# Of the first segment.
+INDEXES = "SELECT group_concat(name||':'||coalesce(sql, ''), char(10)) FROM sqlite_schema WHERE type='index' AND tbl_name GLOB '*_1'"
+
+
 def count(store, view="mail"):
     return bed.ask(store, f"SELECT count(*) FROM {view}")
 
@@ -209,6 +213,10 @@ def schema(work):
         log = f"{work}/new.log"
         flow(log, 6, 20)
         wrong = wrong or load(store, log) or ("" if count(store) > before else "nothing new is stored")
+        # What is migrated has what is made anew.
+        made = set(bed.ask(f"{store}.new", INDEXES).split()) if not load(f"{store}.new", log) else set()
+        lacks = made ^ set(bed.ask(store, INDEXES).split()) if made else "no indexes"
+        wrong = wrong or (f"indexes of {store}: {lacks}" if lacks else "")
     db = sqlite3.connect(store)
     db.execute("PRAGMA user_version=99")
     db.close()
@@ -236,13 +244,20 @@ def commands(work):
     done = bed.run("store", "backup", "-d", store, copy)
     wrong = wrong or (done.stderr if done.returncode else bed.differences(copy, store))
     wrong = wrong or ("" if bed.run("store", "backup", "-d", store, copy).returncode == 2 else "a backup overwrites")
+    # A delivery that belongs to no message is in no view, but found.
+    db = sqlite3.connect(copy)
+    db.execute("UPDATE delivery_1 SET ts=ts+1 WHERE id=(SELECT min(id) FROM delivery_1)")
+    db.commit()
+    db.close()
+    whole, lost = bed.run("store", "check", "-d", store), bed.run("store", "check", "-d", copy)
+    wrong = wrong or ("" if whole.returncode == 0 and "deliveries without their message: 1" in lost.stdout else f"check: {lost.stdout}")
     stats = {}
     for line in bed.run("store", "stats", "--json", "-d", store).stdout.splitlines():
         row = json.loads(line)
         stats[row["name"]] = row["value"]
     with open(log) as f:
         n = len(f.read().splitlines())
-    wrong = wrong or ("" if stats.get("count.lines") == n and stats.get("schema") == 1 else f"stats: {stats}")
+    wrong = wrong or ("" if stats.get("count.lines") == n and stats.get("schema") == 2 else f"stats: {stats}")
     mail = json.loads(bed.run("search", "--json", "--limit", "1", "-d", store).stdout)
     trace = bed.run("trace", "--lines", "-d", store, mail["queue_id"]).stdout
     wrong = wrong or ("" if f"{mail['queue_id']}: removed" in trace and f"{mail['queue_id']}: client=" in trace
