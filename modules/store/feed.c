@@ -90,8 +90,7 @@ close_cursor(sqlite3_vtab_cursor *cursor)
 }
 
 static int
-first_row(sqlite3_vtab_cursor *cursor, int number, const char *name, int argc,
-          sqlite3_value **argv)
+first_row(sqlite3_vtab_cursor *cursor, int number, const char *name, int argc, sqlite3_value **argv)
 {
   ((Cursor *) cursor)->row = 0;
   return SQLITE_OK;

@@ -62,7 +62,8 @@ append_form(GString *form, MtSpan text, MtSpan recipient)
 static gboolean
 may_split(MtSpan reply)
 {
-  return reply.len >= FORM_MIN && reply.len <= REPLY_MAX && !memchr(reply.at, MT_REPLY_PART, reply.len)
+  return reply.len >= FORM_MIN && reply.len <= REPLY_MAX
+         && !memchr(reply.at, MT_REPLY_PART, reply.len)
          && !memchr(reply.at, MT_REPLY_RECIPIENT, reply.len) && mt_text_is_clean(reply);
 }
 

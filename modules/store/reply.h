@@ -17,7 +17,8 @@
 
 /* The reply again, in SQL: @reply is its own part, or all of it where @form is NULL. */
 #define MT_REPLY_SQL(reply, form, recipient) \
-  "CASE WHEN " form " IS NULL THEN " reply " ELSE replace(replace((SELECT text FROM name_@" \
+  "CASE WHEN " form " IS NULL THEN " reply \
+  " ELSE replace(replace((SELECT text FROM name_@" \
   " WHERE id=" form "), char(1), coalesce(" reply ", '')), char(2), coalesce(" recipient \
   ", '')) END"
 
