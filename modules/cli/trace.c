@@ -377,7 +377,7 @@ static gchar **
 find(Trace *trace, const gchar *id)
 {
   gchar *by_message_id = mt_query_by_message_id_sql(trace->query);
-  gchar *sql = g_strdup_printf("SELECT id FROM messages WHERE queue_id=?1 UNION ALL %s ORDER BY 1",
+  gchar *sql = g_strdup_printf("SELECT id FROM messages WHERE queue_id=?1 UNION SELECT id FROM (%s) ORDER BY 1",
                                by_message_id);
   gchar **ids = ids_of(trace, sql, id, NULL);
 

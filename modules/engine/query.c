@@ -215,7 +215,7 @@ each_segment(MtQuery *query, const gchar *arm)
 static GString *
 by_key(MtQuery *query)
 {
-  GString *arm = g_string_new("SELECT id, queue_id FROM message_@ WHERE message_id=?1 AND key IN (");
+  GString *arm = g_string_new("SELECT id FROM message_@ WHERE message_id=?1 AND key IN (");
   GString *sql;
 
   for (gint i = 0; i < MT_MESSAGE_KEY_SPANS; i++)
@@ -235,9 +235,7 @@ mt_query_by_message_id_sql(MtQuery *query)
   GString *sql = has_keys ? by_key(query) : g_string_new(NULL);
 
   if (!sql->len)
-    g_string_append(sql, "SELECT id, queue_id FROM messages WHERE message_id=?1");
-  g_string_prepend(sql, "SELECT id FROM (");
-  g_string_append(sql, ") WHERE queue_id<>?1");
+    g_string_append(sql, "SELECT id FROM messages WHERE message_id=?1");
   return g_string_free(sql, FALSE);
 }
 

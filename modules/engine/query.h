@@ -47,8 +47,8 @@ MtColumnType mt_rows_type(const MtRows *rows, guint column);
 MtSpan mt_rows_text(const MtRows *rows, guint column);
 gint64 mt_rows_integer(const MtRows *rows, guint column);
 
-/* mt_query_by_message_id_sql: asks for the ids of messages whose Message-ID is ?1 and whose queue
- * ID is not, by an index that views cannot use. (transfer full) */
+/* mt_query_by_message_id_sql: asks for the ids of messages whose Message-ID is ?1, by an index
+ * that views cannot use. (transfer full) */
 gchar *mt_query_by_message_id_sql(MtQuery *query);
 
 /* mt_query_lost_deliveries_sql: asks how many deliveries have no message: views do not show

@@ -3,6 +3,12 @@
 /* A stamp may be this much later than "latest": clocks of other hosts, zones. */
 #define GRACE_S 86400
 
+/* What mt_time_format() writes with four digits: from the year 1 to before the year 10000.  A zone
+ * may move a stated year by one. */
+#define FIRST_S G_GINT64_CONSTANT(-62135596800)
+#define END_S G_GINT64_CONSTANT(253402300800)
+#define MAX_YEAR 9998
+
 void
 mt_clock_init(MtClock *clock, GTimeZone *zone, MtTime latest, gint first_year)
 {
@@ -211,7 +217,7 @@ scan_stated_year(MtCursor *cur, MtClock *clock)
   MtCursor try = *cur;
 
   if (mt_cursor_left(&try) < 5 || try.at[4] != ' ' || !mt_scan_u64(&try, &year) || year < 1970
-      || year > 9999)
+      || year > MAX_YEAR)
     return FALSE;
   mt_year_of_day(clock->cached_midnight_s / 86400, &month, &day);
   if (day > days_of_month(year, month))
@@ -280,7 +286,7 @@ mt_scan_stamp_ctime(MtCursor *cur, MtClock *clock, MtTime *out)
   second = scan_clock_time(&time);
   year_digits = (MtCursor){ at + 20, at + CTIME_BYTES };
   if (!month || tens > 3 || ones > 9 || second < 0 || !mt_scan_u64(&year_digits, &year)
-      || year_digits.at != year_digits.end || year < 1970)
+      || year_digits.at != year_digits.end || year < 1970 || year > MAX_YEAR)
     return FALSE;
   day = tens * 10 + ones;
   if (!day || day > days_of_month(year, month))
@@ -355,6 +361,7 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
   MtCursor try = *cur;
   gint us, offset_s, second;
   gint64 local_s;
+  MtTime at;
 
   if (mt_cursor_left(cur) < ISO_BYTES)
     return FALSE;
@@ -373,10 +380,12 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
     return FALSE;
   us = scan_fraction(&try);
   if (scan_zone(&try, &offset_s))
-    *out = (local_s - offset_s) * MT_SECOND_US + us;
+    at = (local_s - offset_s) * MT_SECOND_US + us;
   else
-    *out = mt_clock_to_utc(clock, local_s) + us;
-  clock->reference = *out;
+    at = mt_clock_to_utc(clock, local_s) + us;
+  if (at < FIRST_S * MT_SECOND_US || at >= END_S * MT_SECOND_US)
+    return FALSE;
+  *out = clock->reference = at;
   clock->has_stamp = TRUE;
   *cur = try;
   return TRUE;
@@ -384,9 +393,6 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
 
 /* 2^62, and the ten seconds between TAI and UTC in 1970 (tai_unix() in djb's libtai). */
 #define TAI64_EPOCH (G_GUINT64_CONSTANT(0x4000000000000000) + 10)
-
-/* Until the year 9999, as far as mt_time_format() writes. */
-#define TAI64_MAX_S G_GUINT64_CONSTANT(253402300800)
 
 /* @digits hexadecimal digits; FALSE where one is none. */
 static gboolean
@@ -413,7 +419,7 @@ mt_scan_stamp_tai64n(MtCursor *cur, MtTime *out)
   guint64 label, ns;
 
   if (!mt_scan_char(&try, '@') || !scan_hex(&try, 16, &label) || !scan_hex(&try, 8, &ns)
-      || label < TAI64_EPOCH || label - TAI64_EPOCH > TAI64_MAX_S || ns > 999999999)
+      || label < TAI64_EPOCH || label - TAI64_EPOCH >= (guint64) END_S || ns > 999999999)
     return FALSE;
   *out = (label - TAI64_EPOCH) * MT_SECOND_US + ns / 1000;
   *cur = try;

@@ -123,6 +123,7 @@ def questions(store):
     refused = ask("SELECT recipient FROM (SELECT recipient, ts FROM mail_rejected ORDER BY ts DESC LIMIT 1 OFFSET 20)")
     queued = ask("SELECT sender FROM mail_queue LIMIT 1")
     queue_id = ask("SELECT queue_id FROM (SELECT queue_id, ts FROM mail WHERE outcome='delivered' ORDER BY ts DESC LIMIT 1 OFFSET 400)")
+    message_id = ask("SELECT message_id FROM messages WHERE queue_id=?", queue_id)
     until = day + "T23:59:59"
     db.close()
     return [
@@ -140,7 +141,8 @@ def questions(store):
         ("accesses", "day", ["accesses", "--since", day, "--until", until]),
         ("queue", "newest", ["queue"]),
         ("queue", "address", ["queue", "--from", queued]),
-        ("trace", "queue ID", ["trace", queue_id]), ("summary", "day", ["summary", "--day", day]),
+        ("trace", "queue ID", ["trace", queue_id]), ("trace", "Message-ID", ["trace", message_id]),
+        ("mail", "Message-ID", ["search", "--message-id", message_id]), ("summary", "day", ["summary", "--day", day]),
     ], refused
 
 
