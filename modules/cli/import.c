@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define BATCH_LINES 20000
+#define BATCH_LINES 50000
 
 /* Another writer has its turn between our batches; this is how long we wait for ours. */
 #define BUSY_TRIES 12

@@ -13,13 +13,16 @@
 /* The same, for what can be done later as well. */
 #define HURRY_TIMEOUT_MS 500
 
-/* Pages of the cache: 16 MiB, what one day's indexes need at 300,000 messages a day. */
-#define CACHE_KIB 16384
+/* Pages of the cache: 24 MiB, what one day's indexes need at half a million messages a day. */
+#define CACHE_KIB 24576
 
-/* The WAL is folded back into the file when it passes this many pages (32 MiB): a large batch
- * takes 10, and the pages that each batch writes again are folded back once. */
-#define CHECKPOINT_PAGES 8000
+/* The WAL is folded back into the file when it passes this many pages (64 MiB): a large batch
+ * takes 10 to 30, and the pages that each batch writes again are folded back once. */
+#define CHECKPOINT_PAGES 16000
 #define PAGE_BYTES 4096
+
+/* At the tick it is when it passes these (16 MiB): a store with little mail is soon in its file. */
+#define TICK_CHECKPOINT_PAGES 4000
 
 /* A log this many times as large that a reader keeps from being folded back is told of;
  * it is cut to this once it is. */
@@ -102,7 +105,7 @@ on_commit(void *user, sqlite3 *db, const char *name, int pages)
   MtStore *store = user;
   gint log = 0, folded = 0, code;
 
-  if (pages < CHECKPOINT_PAGES)
+  if (pages < (store->patience_ms == HURRY_TIMEOUT_MS ? TICK_CHECKPOINT_PAGES : CHECKPOINT_PAGES))
     return SQLITE_OK;
   code = sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, &log, &folded) & 0xff;
   if (code == SQLITE_OK && folded == log && log > 2 * CHECKPOINT_PAGES)

@@ -6,7 +6,7 @@
 #include "trail/private.h"
 
 /* Kept in memory for what is still to come; beyond, the disk finds them. */
-#define MAX_ACCESSES 50000
+#define MAX_ACCESSES 15000
 #define MAX_FAILURES 20000
 #define MAX_ACCESS_BYTES (64 * 1024 * 1024)
 

@@ -30,7 +30,7 @@ typedef struct
 } MtTrailSettings;
 
 /* Default for max_messages: about 16 MiB; with more, an import is no faster. */
-#define MT_TRAIL_MAX_MESSAGES 20000
+#define MT_TRAIL_MAX_MESSAGES 10000
 
 /* What is on disk already when the trail begins, so that it need not look. */
 typedef struct
