@@ -342,16 +342,16 @@ unique_client(guint i)
  * are bounded; and what is kept of each account (the trail: 24 bytes), of each recipient of
  * one message (16 bytes, up to a power of two), of each login by the watch, to its own bounds. */
 static const Flood floods[] = {
-  { "half-messages", accept_only, 16 * MIB, first_goes_on },
-  { "one-message-id", one_message_id, 16 * MIB, NULL },
-  { "recipients", one_more_recipient, 24 * MIB, first_is_sent },
-  { "hops", one_more_hop, 24 * MIB, filter_goes_on },
-  { "attempts", one_more_attempt, 16 * MIB, last_counts },
-  { "logins", unique_login, 32 * MIB, first_logs_out },
-  { "failures", unique_failure, 32 * MIB, NULL },
-  { "one-account", same_failure, 16 * MIB, NULL },
-  { "pendings", stored_of_nothing, 16 * MIB, NULL },
-  { "clients", unique_client, 16 * MIB, NULL },
+  { "half-messages", accept_only, 24 * MIB, first_goes_on },
+  { "one-message-id", one_message_id, 24 * MIB, NULL },
+  { "recipients", one_more_recipient, 32 * MIB, first_is_sent },
+  { "hops", one_more_hop, 32 * MIB, filter_goes_on },
+  { "attempts", one_more_attempt, 24 * MIB, last_counts },
+  { "logins", unique_login, 40 * MIB, first_logs_out },
+  { "failures", unique_failure, 40 * MIB, NULL },
+  { "one-account", same_failure, 24 * MIB, NULL },
+  { "pendings", stored_of_nothing, 24 * MIB, NULL },
+  { "clients", unique_client, 24 * MIB, NULL },
 };
 
 int
