@@ -9,6 +9,9 @@
 #define END_S G_GINT64_CONSTANT(253402300800)
 #define MAX_YEAR 9998
 
+/* Years that stamps leave out are not inferred from those before 1970 or behind 9998. */
+#define LAST_REFERENCE_S G_GINT64_CONSTANT(253370764800)
+
 void
 mt_clock_init(MtClock *clock, GTimeZone *zone, MtTime latest, gint first_year)
 {
@@ -385,8 +388,12 @@ mt_scan_stamp_iso(MtCursor *cur, MtClock *clock, MtTime *out)
     at = mt_clock_to_utc(clock, local_s) + us;
   if (at < FIRST_S * MT_SECOND_US || at >= END_S * MT_SECOND_US)
     return FALSE;
-  *out = clock->reference = at;
-  clock->has_stamp = TRUE;
+  *out = at;
+  if (at >= 0 && at < LAST_REFERENCE_S * MT_SECOND_US)
+    {
+      clock->reference = at;
+      clock->has_stamp = TRUE;
+    }
   *cur = try;
   return TRUE;
 }

@@ -587,6 +587,8 @@ test_stamps_come_again(void)
   assert_stamp(&clock, "2026-11-21T05:45:01.5Z", "2026-11-21T05:45:01.500000Z");
   assert_stamp(&clock, "2026-11-21T05:45:02Z", "2026-11-21T05:45:02.000000Z");
   assert_stamp(&clock, "2026-11-21T05:45:60Z", "2026-11-21T05:46:00.000000Z");
+  assert_stamp(&clock, "0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z"); /* says nothing of others */
+  assert_stamp(&clock, "Nov 24 20:51:25", "2026-11-24T20:51:25.000000Z");
   assert_stamp(&clock, "2026-11-21T05:45:59Z", "2026-11-21T05:45:59.000000Z");
   cur = mt_cursor(span("2026-11-21T05:45:61Z"));
   g_assert_false(mt_scan_stamp_iso(&cur, &clock, &time));
