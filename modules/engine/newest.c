@@ -88,17 +88,18 @@ compare_times(gconstpointer a, gconstpointer b)
   return left > right ? -1 : left < right;
 }
 
-/* Newest first, each time once. */
+/* Newest first, each time once, no more than are wanted. */
 static void
-sort_times(GArray *times)
+keep_newest(Search *search)
 {
+  GArray *times = search->times;
   guint kept = 0;
 
   g_array_sort(times, compare_times);
   for (guint i = 0; i < times->len; i++)
     if (i == 0 || g_array_index(times, MtTime, i) != g_array_index(times, MtTime, kept - 1))
       g_array_index(times, MtTime, kept++) = g_array_index(times, MtTime, i);
-  g_array_set_size(times, kept);
+  g_array_set_size(times, MIN(kept, search->count));
 }
 
 /* Older than what is found already nothing is wanted. */
@@ -114,6 +115,7 @@ static void
 times_of_names(Search *search, const gchar *template, gint segment, const GArray *names)
 {
   sqlite3_stmt *stmt = prepare(search, template, segment);
+  guint before;
 
   for (guint i = 0; stmt && i < names->len; i++)
     {
@@ -121,9 +123,10 @@ times_of_names(Search *search, const gchar *template, gint segment, const GArray
       sqlite3_bind_int64(stmt, 2, oldest_wanted(search));
       sqlite3_bind_int64(stmt, 3, search->until);
       sqlite3_bind_int64(stmt, 4, search->count);
+      before = search->times->len;
       collect(search, stmt, search->times);
-      if (search->times->len >= 2 * search->count)
-        sort_times(search->times);
+      if (search->times->len > before)
+        keep_newest(search);
     }
   if (stmt)
     mt_query_done(search->query, stmt);
@@ -137,10 +140,7 @@ search_segment(Search *search, gint segment, const gchar *value)
   gboolean few = names->len <= MAX_NAMES;
 
   for (guint i = 0; few && kinds[search->what].times[i]; i++)
-    {
-      times_of_names(search, kinds[search->what].times[i], segment, names);
-      sort_times(search->times);
-    }
+    times_of_names(search, kinds[search->what].times[i], segment, names);
   g_array_free(names, TRUE);
   return few;
 }
@@ -158,10 +158,7 @@ mt_query_newest(MtQuery *query, MtNewest what, const gchar *value, MtTime since,
     few = search_segment(&search, g_array_index(segments, gint64, i), value);
   g_array_free(segments, TRUE);
   if (few && !search.error)
-    {
-      g_array_set_size(search.times, MIN(search.times->len, count));
-      return search.times;
-    }
+    return search.times;
   if (search.error)
     g_propagate_error(error, search.error);
   g_array_free(search.times, TRUE);

@@ -112,7 +112,7 @@ on_commit(void *user, sqlite3 *db, const char *name, int pages)
     {
       sqlite3_busy_timeout(db, RESTART_TIMEOUT_MS);
       sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_RESTART, NULL, NULL);
-      sqlite3_busy_timeout(db, TURN_TIMEOUT_MS);
+      sqlite3_busy_timeout(db, store->patience_ms);
     }
   note_log(store, code, log, folded);
   return SQLITE_OK;

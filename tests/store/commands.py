@@ -287,16 +287,20 @@ def pages(work):
                      "smtp[5]: 9A1B2C3D4E: to=<ann@example.net>, relay=mx.example.net[203.0.113.1]:25, delay=1, dsn=2.0.0, status=sent (250 ok)",
                      "qmgr[9]: 9A1B2C3D4E: removed"):
             f.write(f"Oct 27 03:00:00 mail postfix/{line}\n")
+        for name, hour, logins in (("a", 1, 30), ("b", 5, 40), ("c", 4, 30)):  # c comes last, but between the two
+            for i in range(logins):
+                f.write(f"Oct 27 {hour:02}:00:{i:02} mail dovecot: imap-login: Login: user=<{name}@page.example>, method=PLAIN, "
+                        f"rip=192.0.2.7, lip=192.0.2.10, mpid=77, TLS, session=<{name}{i}>\n")
     wrong = load(store, "--year", "2026", *logs)
     with bed.closing(bed.connect(store)) as db:
         accounts = [r[0] for r in db.execute("SELECT DISTINCT sender FROM mail WHERE sender<>'' UNION SELECT DISTINCT recipient FROM mail"
                                              " WHERE recipient<>'' LIMIT 60")]
     domains = sorted({a.split("@")[1] for a in accounts if "@" in a})
     asked = [("search", "--account", a) for a in accounts + ["boss@example.com", "nobody@example.com"]]
-    asked += [(c, "--domain", d) for c in ("search", "accesses", "failures") for d in domains + ["Example.ORG", "none.example"]]
+    asked += [(c, "--domain", d) for c in ("search", "accesses", "failures") for d in domains + ["Example.ORG", "page.example", "none.example"]]
     found_by_login = False
     for command, option, value in asked:
-        for more in (["--limit", "900"], ["--limit", "3", "--offset", "2"], ["--since", "2026-10-27", "--until", "2026-10-27T06:00", "--limit", "9"]):
+        for more in (["--limit", "900"], ["--limit", "3", "--offset", "2"], ["--limit", "50"], ["--since", "2026-10-27", "--until", "2026-10-27T06:00", "--limit", "9"]):
             found, read = ([json.loads(line) for line in bed.run(command, "-d", store, "--json", option, value, *more, *sort).stdout.splitlines()]
                            for sort in ([], ["--sort", "ts:desc"]))
             if [r["ts"] for r in found] != [r["ts"] for r in read] or (len(found) > 9 and sorted(map(str, found)) != sorted(map(str, read))):
