@@ -50,7 +50,7 @@ failure_text(const MtFailure *failure, MtText field)
 static MtAccess *
 alloc_access(MtTrail *trail)
 {
-  MtAccess *access = mt_pool_take0(&trail->pool, sizeof *access);
+  MtAccess *access = mt_slab_take0(&trail->accesses);
 
   mt_arena_init(&access->arena, &trail->pool, FIRST_TEXT_BYTES);
   return access;
@@ -59,7 +59,7 @@ alloc_access(MtTrail *trail)
 static MtFailure *
 alloc_failure(MtTrail *trail)
 {
-  MtFailure *failure = mt_pool_take0(&trail->pool, sizeof *failure);
+  MtFailure *failure = mt_slab_take0(&trail->failures);
 
   mt_arena_init(&failure->arena, &trail->pool, FIRST_TEXT_BYTES);
   return failure;
@@ -68,46 +68,50 @@ alloc_failure(MtTrail *trail)
 static void
 drop_access(MtTrail *trail, MtAccess *access)
 {
-  mt_table_remove(&trail->by_access, &access->by_key);
-  MT_LRU_REMOVE(&trail->accesses, access);
+  mt_table_remove(&trail->by_access, access);
+  mt_slab_leave(&trail->accesses, access);
   trail->access_bytes -= access->bytes;
   mt_arena_leave(&access->arena, &trail->pool);
-  mt_pool_give(&trail->pool, access, sizeof *access);
+  mt_slab_give(&trail->accesses, access);
 }
 
 static void
 drop_failure(MtTrail *trail, MtFailure *failure)
 {
   if (failure->in_sessions)
-    mt_table_remove(&trail->by_session, &failure->by_session);
-  mt_table_remove(&trail->by_attempt, &failure->by_attempt);
-  MT_LRU_REMOVE(&trail->failures, failure);
+    mt_table_remove(&trail->by_session, failure);
+  mt_table_remove(&trail->by_attempt, failure);
+  mt_slab_leave(&trail->failures, failure);
   trail->access_bytes -= failure->bytes;
   mt_arena_leave(&failure->arena, &trail->pool);
-  mt_pool_give(&trail->pool, failure, sizeof *failure);
+  mt_slab_give(&trail->failures, failure);
 }
 
 void
 mt_access_clear(MtTrail *trail)
 {
-  while (trail->accesses.oldest)
-    drop_access(trail, trail->accesses.oldest);
-  while (trail->failures.oldest)
-    drop_failure(trail, trail->failures.oldest);
+  while (trail->accesses.count)
+    drop_access(trail, mt_slab_oldest(&trail->accesses));
+  while (trail->failures.count)
+    drop_failure(trail, mt_slab_oldest(&trail->failures));
   g_ptr_array_free(trail->dirty_accesses, TRUE);
   g_ptr_array_free(trail->dirty_failures, TRUE);
   mt_table_clear(&trail->by_access);
   mt_table_clear(&trail->by_session);
   mt_table_clear(&trail->by_attempt);
+  mt_slab_clear(&trail->accesses);
+  mt_slab_clear(&trail->failures);
 }
 
 void
 mt_access_init(MtTrail *trail)
 {
-  mt_table_init(&trail->by_access);
+  mt_slab_init(&trail->accesses, sizeof(MtAccess));
+  mt_slab_init(&trail->failures, sizeof(MtFailure));
+  mt_table_init(&trail->by_access, &trail->accesses, G_STRUCT_OFFSET(MtAccess, by_key));
   trail->any_access_gone = FALSE;
-  mt_table_init(&trail->by_session);
-  mt_table_init(&trail->by_attempt);
+  mt_table_init(&trail->by_session, &trail->failures, G_STRUCT_OFFSET(MtFailure, by_session));
+  mt_table_init(&trail->by_attempt, &trail->failures, G_STRUCT_OFFSET(MtFailure, by_attempt));
   trail->dirty_accesses = g_ptr_array_new();
   trail->dirty_failures = g_ptr_array_new();
 }
@@ -126,14 +130,14 @@ trim(MtTrail *trail)
   while (trail->accesses.count > MAX_ACCESSES
          || (trail->access_bytes > MAX_ACCESS_BYTES && trail->accesses.count > 1))
     {
-      drop_access(trail, trail->accesses.oldest);
+      drop_access(trail, mt_slab_oldest(&trail->accesses));
       trail->any_access_gone = TRUE;
       trail->counters.evicted++;
     }
   while (trail->failures.count > MAX_FAILURES
          || (trail->access_bytes > MAX_ACCESS_BYTES && trail->failures.count > 1))
     {
-      drop_failure(trail, trail->failures.oldest);
+      drop_failure(trail, mt_slab_oldest(&trail->failures));
       trail->counters.evicted++;
     }
 }
@@ -167,7 +171,7 @@ touch_access(MtTrail *trail, MtAccess *access)
 {
   if (access->dirty)
     return;
-  MT_LRU_TOUCH(&trail->accesses, access);
+  mt_slab_touch(&trail->accesses, access);
   access->dirty = TRUE;
   g_ptr_array_add(trail->dirty_accesses, access);
 }
@@ -175,7 +179,7 @@ touch_access(MtTrail *trail, MtAccess *access)
 static void
 touch_failure(MtTrail *trail, MtFailure *failure)
 {
-  MT_LRU_TOUCH(&trail->failures, failure);
+  mt_slab_touch(&trail->failures, failure);
   if (failure->dirty)
     return;
   failure->dirty = TRUE;
@@ -229,8 +233,9 @@ connection_key(MtTrail *trail, const MtLine *line, const MtEvent *event)
 static gboolean
 is_in_memory(const MtTrail *trail, const MtAccessRow *row)
 {
-  for (MtLink *link = mt_table_first(&trail->by_access, row->key); link; link = mt_table_next(link))
-    if (MT_OF_LINK(MtAccess, by_key, link)->id == row->id)
+  for (const MtAccess *access = mt_table_first(&trail->by_access, row->key); access;
+       access = mt_table_next(&trail->by_access, access))
+    if (access->id == row->id)
       return TRUE;
   return FALSE;
 }
@@ -268,8 +273,9 @@ load_access(gpointer sink, const MtAccessRow *row)
   access->host = mt_arena_put(arena, row->host);
   access->client = mt_arena_put(arena, row->client);
   access->city = mt_arena_put(arena, row->city);
-  mt_table_add(&trail->by_access, &access->by_key, row->key);
-  MT_LRU_ADD(&trail->accesses, access);
+  access->key = row->key;
+  mt_table_add(&trail->by_access, access, access->key);
+  mt_slab_use(&trail->accesses, access);
   weigh(trail, &access->bytes, arena);
   trail->counters.late++;
 }
@@ -296,10 +302,10 @@ find_in_memory(const MtTrail *trail, guint64 key, MtTime at)
 {
   MtAccess *best = NULL;
 
-  MT_TABLE_EACH (link, &trail->by_access, key)
+  MT_TABLE_EACH (MtAccess, access, &trail->by_access, key)
     {
-      MtAccess *access = MT_OF_LINK(MtAccess, by_key, link);
-
+      if (access->key != key)
+        continue;
       if (access->ended_at != MT_NO_TIME && access->ended_at < at)
         continue;
       if (access->at <= at + MT_TRAIL_GRACE_US && (!best || is_younger(access, best)))
@@ -380,8 +386,9 @@ new_access(MtTrail *trail, guint64 key, const MtLine *line, const MtEvent *event
   access->session = mt_arena_put(&access->arena, mt_event_text(event, MT_F_SESSION));
   access->client = mt_arena_put(&access->arena, mt_event_text(event, MT_F_CLIENT));
   access->host = mt_arena_put(&access->arena, line->host);
-  mt_table_add(&trail->by_access, &access->by_key, key);
-  MT_LRU_ADD(&trail->accesses, access);
+  access->key = key;
+  mt_table_add(&trail->by_access, access, key);
+  mt_slab_use(&trail->accesses, access);
   touch_access(trail, access);
   return access;
 }
@@ -610,13 +617,9 @@ find_by_session(const MtTrail *trail, MtSpan session)
 {
   if (!session.len)
     return NULL;
-  MT_TABLE_EACH (link, &trail->by_session, mt_trail_hash(trail, session))
-    {
-      MtFailure *failure = MT_OF_LINK(MtFailure, by_session, link);
-
-      if (mt_span_equal(failure_text(failure, failure->session), session))
-        return failure;
-    }
+  MT_TABLE_EACH (MtFailure, failure, &trail->by_session, mt_trail_hash(trail, session))
+    if (mt_span_equal(failure_text(failure, failure->session), session))
+      return failure;
   return NULL;
 }
 
@@ -626,14 +629,13 @@ find_by_attempt(MtTrail *trail, const MtEvent *event, MtTime at)
 {
   MtSpan account = mt_event_text(event, MT_F_ACCOUNT);
   const MtIp *ip = mt_event_ip(event, MT_F_CLIENT_IP);
+  guint64 attempt = attempt_hash(trail, ip, account);
   guint32 source = source_of(event);
   MtFailure *best = NULL;
 
-  MT_TABLE_EACH (link, &trail->by_attempt, attempt_hash(trail, ip, account))
+  MT_TABLE_EACH (MtFailure, failure, &trail->by_attempt, attempt)
     {
-      MtFailure *failure = MT_OF_LINK(MtFailure, by_attempt, link);
-
-      if (failure->sources & source || ABS(failure->at - at) > ATTEMPT_US
+      if (failure->attempt != attempt || failure->sources & source || ABS(failure->at - at) > ATTEMPT_US
           || (failure->session && mt_event_has(event, MT_F_SESSION))
           || !mt_span_equal(failure_text(failure, failure->account), account))
         continue;
@@ -680,9 +682,9 @@ is_behind_webmail(const MtTrail *trail, const MtFailure *failure, const MtEvent 
 static MtFailure *
 find_by_neighbour(const MtTrail *trail, const MtLine *line, const MtEvent *event)
 {
-  MtFailure *failure = trail->failures.newest;
+  MtFailure *failure = mt_slab_newest(&trail->failures);
 
-  for (gint i = 0; failure && i < 16; failure = failure->older, i++)
+  for (gint i = 0; failure && i < 16; failure = mt_slab_older(&trail->failures, failure), i++)
     if (!(failure->sources & source_of(event))
         && (is_behind_webmail(trail, failure, event)
             || (completes(failure, event)
@@ -739,11 +741,11 @@ new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
   failure->session = mt_arena_put(&failure->arena, session);
   failure->in_sessions = session.len > 0;
   if (failure->in_sessions)
-    mt_table_add(&trail->by_session, &failure->by_session, mt_trail_hash(trail, session));
-  mt_table_add(
-      &trail->by_attempt, &failure->by_attempt,
-      attempt_hash(trail, mt_event_ip(event, MT_F_CLIENT_IP), mt_event_text(event, MT_F_ACCOUNT)));
-  MT_LRU_ADD(&trail->failures, failure);
+    mt_table_add(&trail->by_session, failure, mt_trail_hash(trail, session));
+  failure->attempt =
+      attempt_hash(trail, mt_event_ip(event, MT_F_CLIENT_IP), mt_event_text(event, MT_F_ACCOUNT));
+  mt_table_add(&trail->by_attempt, failure, failure->attempt);
+  mt_slab_use(&trail->failures, failure);
   return failure;
 }
 
@@ -900,13 +902,13 @@ load_failure(gpointer sink, const MtFailureRow *row)
   failure->city = mt_arena_put(arena, row->city);
   failure->in_sessions = row->session.len > 0;
   if (failure->in_sessions)
-    mt_table_add(&trail->by_session, &failure->by_session, mt_trail_hash(trail, row->session));
-  mt_table_add(&trail->by_attempt, &failure->by_attempt,
-               attempt_hash(trail, failure->has_ip ? &failure->ip : NULL, row->account));
-  MT_LRU_ADD(&trail->failures, failure);
+    mt_table_add(&trail->by_session, failure, mt_trail_hash(trail, row->session));
+  failure->attempt = attempt_hash(trail, failure->has_ip ? &failure->ip : NULL, row->account);
+  mt_table_add(&trail->by_attempt, failure, failure->attempt);
+  mt_slab_use(&trail->failures, failure);
   weigh(trail, &failure->bytes, arena);
   if (trail->failures.count > MAX_FAILURES)
-    drop_failure(trail, trail->failures.oldest);
+    drop_failure(trail, mt_slab_oldest(&trail->failures));
 }
 
 void
@@ -938,7 +940,7 @@ flush_access(MtBatch *batch, const MtAccess *access)
   row->id = access->id;
   row->day = access->day;
   row->stored_day = access->stored_day;
-  row->key = access->by_key.hash;
+  row->key = access->key;
   row->at = access->at;
   row->last_at = access->last_at;
   row->ended_at = access->ended_at;

@@ -162,10 +162,8 @@ find_parent(const MtTrail *trail, const MtMessage *child, MtSpan queue_id)
 {
   MtMessage *best = NULL;
 
-  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
+  MT_TABLE_EACH (MtMessage, message, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
     {
-      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
-
       if (mt_span_equal(text(message, message->queue_id), queue_id)
           && mt_span_equal(text(message, message->host), text(child, child->host))
           && fits_parent(message, child) && (!best || message->first_at > best->first_at))
@@ -245,9 +243,8 @@ find_child_in_memory(const MtTrail *trail, const MtMessage *parent, MtSpan queue
 {
   MtMessage *best = NULL;
 
-  MT_TABLE_EACH (link, &trail->by_queue_id, hash)
+  MT_TABLE_EACH (MtMessage, message, &trail->by_queue_id, hash)
     {
-      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
       gboolean here = mt_span_equal(text(message, message->host), text(parent, parent->host));
 
       if (message != parent && mt_span_equal(text(message, message->queue_id), queue_id)
@@ -321,18 +318,17 @@ join_waiting(MtTrail *trail, MtMessage *message, MtPending *pending)
 }
 
 void
-mt_hops_created(MtTrail *trail, MtMessage *message)
+mt_hops_created(MtTrail *trail, MtMessage *message, guint64 hash)
 {
   static const MtPendingKind kinds[] = { MT_PENDING_PARENT, MT_PENDING_CHILD };
-  guint64 key = message->by_queue_id.hash;
 
   for (guint k = 0; k < G_N_ELEMENTS(kinds); k++)
     {
-      MtPending *next, *pending = mt_pending_next(trail, kinds[k], key, NULL);
+      MtPending *next, *pending = mt_pending_next(trail, kinds[k], hash, NULL);
 
       for (; pending; pending = next)
         {
-          next = mt_pending_next(trail, kinds[k], key, pending);
+          next = mt_pending_next(trail, kinds[k], hash, pending);
           if (join_waiting(trail, message, pending))
             mt_pending_remove(trail, pending);
         }
@@ -342,10 +338,8 @@ mt_hops_created(MtTrail *trail, MtMessage *message)
 void
 mt_hops_identified(MtTrail *trail, MtMessage *message)
 {
-  MT_TABLE_EACH (link, &trail->by_message_id, message->by_message_id.hash)
+  MT_TABLE_EACH (MtMessage, other, &trail->by_message_id, message->by_message_id.hash)
     {
-      MtMessage *other = MT_OF_LINK(MtMessage, by_message_id, link);
-
       if (other == message || !same_message_id(message, other))
         continue;
       for (guint i = 0; i < other->n_deliveries; i++)

@@ -170,10 +170,8 @@ find_delivery(MtTrail *trail, const MtEvent *event, guint64 hash, MtMessage **me
 
   if (!message_id.len)
     return 0;
-  MT_TABLE_EACH (link, &trail->by_message_id, hash)
+  MT_TABLE_EACH (MtMessage, candidate, &trail->by_message_id, hash)
     {
-      MtMessage *candidate = MT_OF_LINK(MtMessage, by_message_id, link);
-
       if (!mt_span_equal(text(candidate, candidate->message_id), message_id))
         continue;
       seen++;
@@ -245,7 +243,7 @@ apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 
 void
 mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
 {
-  guint64 message_id = message->by_message_id.hash, whole, local;
+  guint64 message_id, whole, local;
   MtSpan recipient;
 
   if (delivery->session && mt_pending_waits(trail, MT_PENDING_STORED))
@@ -254,6 +252,7 @@ mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
     return;
   /* What is applied adds to the message's texts: the span is not good any more. */
   recipient = text(message, delivery->recipient);
+  message_id = mt_trail_hash(trail, text(message, message->message_id));
   whole = recipient_key(trail, message_id, recipient);
   local = recipient_key(trail, message_id, local_part(recipient));
   apply_waiting(trail, message, delivery, whole);

@@ -19,8 +19,9 @@
 void
 mt_messages_init(MtTrail *trail)
 {
-  mt_table_init(&trail->by_queue_id);
-  mt_table_init(&trail->by_message_id);
+  mt_slab_init(&trail->messages, sizeof(MtMessage));
+  mt_table_init(&trail->by_queue_id, &trail->messages, G_STRUCT_OFFSET(MtMessage, by_queue_id));
+  mt_table_init(&trail->by_message_id, &trail->messages, G_STRUCT_OFFSET(MtMessage, by_message_id));
   trail->dirty = g_ptr_array_new();
   trail->gone = g_new0(guint64, GONE_BITS / 64);
   trail->gone_before = g_new0(guint64, GONE_BITS / 64);
@@ -36,27 +37,28 @@ turn_gone(MtTrail *trail)
   trail->gone_count = 0;
 }
 
-/* The line is chosen by the hash's low bits, the bits in it by four times nine higher ones. */
+/* The line is chosen by the low bits of the hash's half that tables keep, the bits in it by
+ * four times nine of what a multiplication makes of all of them. */
 static guint
-gone_place(guint64 hash, gint i)
+gone_place(guint32 hash, gint i)
 {
-  return hash >> (20 + 9 * i) & (GONE_LINE_BITS - 1);
+  return hash * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> (28 + 9 * i) & (GONE_LINE_BITS - 1);
 }
 
 static guint
-gone_word(guint64 hash, gint i)
+gone_word(guint32 hash, gint i)
 {
   return (hash % (GONE_BITS / GONE_LINE_BITS) * GONE_LINE_BITS + gone_place(hash, i)) / 64;
 }
 
 static guint64
-gone_bit(guint64 hash, gint i)
+gone_bit(guint32 hash, gint i)
 {
   return G_GUINT64_CONSTANT(1) << (gone_place(hash, i) % 64);
 }
 
 static void
-remember_gone(MtTrail *trail, guint64 hash)
+remember_gone(MtTrail *trail, guint32 hash)
 {
   if (trail->gone_count == GONE_MAX)
     turn_gone(trail);
@@ -66,7 +68,7 @@ remember_gone(MtTrail *trail, guint64 hash)
 }
 
 static gboolean
-filter_has(const guint64 *filter, guint64 hash)
+filter_has(const guint64 *filter, guint32 hash)
 {
   for (gint i = 0; i < 4; i++)
     if (!(filter[gone_word(hash, i)] & gone_bit(hash, i)))
@@ -75,7 +77,7 @@ filter_has(const guint64 *filter, guint64 hash)
 }
 
 static gboolean
-may_be_gone(const MtTrail *trail, guint64 hash)
+may_be_gone(const MtTrail *trail, guint32 hash)
 {
   return filter_has(trail->gone, hash) || filter_has(trail->gone_before, hash);
 }
@@ -126,21 +128,22 @@ free_message(MtTrail *trail, MtMessage *message)
   resize_deliveries(trail, message, 0);
   if (message->more)
     free_more(trail, message->more);
-  mt_pool_give(&trail->pool, message, sizeof *message);
+  mt_slab_give(&trail->messages, message);
 }
 
 void
 mt_messages_clear(MtTrail *trail)
 {
-  while (trail->messages.oldest)
+  while (trail->messages.count)
     {
-      MtMessage *message = trail->messages.oldest;
+      MtMessage *message = mt_slab_oldest(&trail->messages);
 
-      MT_LRU_REMOVE(&trail->messages, message);
+      mt_slab_leave(&trail->messages, message);
       free_message(trail, message);
     }
   mt_table_clear(&trail->by_queue_id);
   mt_table_clear(&trail->by_message_id);
+  mt_slab_clear(&trail->messages);
   g_ptr_array_free(trail->dirty, TRUE);
   g_free(trail->gone);
   g_free(trail->gone_before);
@@ -155,7 +158,7 @@ mt_messages_clear(MtTrail *trail)
 static MtMessage *
 new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint64 hash, MtTime at)
 {
-  MtMessage *message = mt_pool_take0(&trail->pool, sizeof *message);
+  MtMessage *message = mt_slab_take0(&trail->messages);
 
   message->id = message->root_id = trail->ids.message++;
   message->first_at = message->last_at = message->root_at = at;
@@ -167,8 +170,8 @@ new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint
   message->host = mt_arena_put(&message->arena, host);
   message->instance = mt_arena_put(&message->arena, instance);
   message->queue_id = mt_arena_put(&message->arena, queue_id);
-  mt_table_add(&trail->by_queue_id, &message->by_queue_id, hash);
-  MT_LRU_ADD(&trail->messages, message);
+  mt_table_add(&trail->by_queue_id, message, hash);
+  mt_slab_use(&trail->messages, message);
   return message;
 }
 
@@ -176,10 +179,10 @@ static void
 index_message_id(MtTrail *trail, MtMessage *message)
 {
   if (message->in_message_ids)
-    mt_table_remove(&trail->by_message_id, &message->by_message_id);
+    mt_table_remove(&trail->by_message_id, message);
   message->in_message_ids = message->message_id != 0;
   if (message->in_message_ids)
-    mt_table_add(&trail->by_message_id, &message->by_message_id,
+    mt_table_add(&trail->by_message_id, message,
                  mt_trail_hash(trail, mt_message_text(message, message->message_id)));
 }
 
@@ -202,10 +205,10 @@ evict(MtTrail *trail, MtMessage *message)
     remember_gone(trail, message->by_message_id.hash);
   if (message->parent)
     g_ptr_array_remove_fast(message->parent->more->children, message);
-  mt_table_remove(&trail->by_queue_id, &message->by_queue_id);
+  mt_table_remove(&trail->by_queue_id, message);
   if (message->in_message_ids)
-    mt_table_remove(&trail->by_message_id, &message->by_message_id);
-  MT_LRU_REMOVE(&trail->messages, message);
+    mt_table_remove(&trail->by_message_id, message);
+  mt_slab_leave(&trail->messages, message);
   free_message(trail, message);
   trail->counters.evicted++;
 }
@@ -220,11 +223,11 @@ is_too_much(const MtTrail *trail)
 void
 mt_messages_trim(MtTrail *trail)
 {
-  MtMessage *message = trail->messages.oldest, *newer;
+  MtMessage *message = mt_slab_oldest(&trail->messages), *newer;
 
   for (; message && is_too_much(trail); message = newer)
     {
-      newer = message->newer;
+      newer = mt_slab_newer(&trail->messages, message);
       if (may_leave(message))
         evict(trail, message);
     }
@@ -235,7 +238,7 @@ mt_message_touch(MtTrail *trail, MtMessage *message)
 {
   if (message->dirty) /* so it is among the newest: none of a batch leaves before its end */
     return;
-  MT_LRU_TOUCH(&trail->messages, message);
+  mt_slab_touch(&trail->messages, message);
   message->dirty = TRUE;
   g_ptr_array_add(trail->dirty, message);
 }
@@ -448,14 +451,10 @@ load_texts(MtMessage *message, const MtMessageRow *row)
 static MtMessage *
 find_by_id(const MtTrail *trail, MtSpan queue_id, gint64 id)
 {
-  for (MtLink *link = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id)); link;
-       link = mt_table_next(link))
-    {
-      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
-
-      if (message->id == id)
-        return message;
-    }
+  for (MtMessage *message = mt_table_first(&trail->by_queue_id, mt_trail_hash(trail, queue_id));
+       message; message = mt_table_next(&trail->by_queue_id, message))
+    if (message->id == id)
+      return message;
   return NULL;
 }
 
@@ -475,10 +474,8 @@ find_waiting(const MtTrail *trail, MtSpan host, MtSpan queue_id)
 {
   MtMessage *best = NULL;
 
-  MT_TABLE_EACH (link, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
+  MT_TABLE_EACH (MtMessage, message, &trail->by_queue_id, mt_trail_hash(trail, queue_id))
     {
-      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
-
       if (message->dequeued_at == MT_NO_TIME
           && mt_span_equal(mt_message_text(message, message->queue_id), queue_id)
           && mt_span_equal(mt_message_text(message, message->host), host)
@@ -874,9 +871,8 @@ find_in_memory(const MtTrail *trail, guint64 hash, const MtLine *line, MtSpan qu
   MtMessage *best = NULL;
   gint64 best_distance = 0;
 
-  MT_TABLE_EACH (link, &trail->by_queue_id, hash)
+  MT_TABLE_EACH (MtMessage, message, &trail->by_queue_id, hash)
     {
-      MtMessage *message = MT_OF_LINK(MtMessage, by_queue_id, link);
       gboolean same, best_same;
       gint64 here;
 
@@ -957,7 +953,7 @@ find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan qu
     return message;
   message = new_message(trail, line->host, instance_of(line), queue_id, hash, line->time);
   mt_message_touch(trail, message);
-  mt_hops_created(trail, message);
+  mt_hops_created(trail, message, hash);
   return message;
 }
 
@@ -1036,7 +1032,8 @@ extend_life(MtTrail *trail, MtMessage *message, MtTime at)
     return;
   mt_message_whole(trail, message);
   message->first_at = at;
-  mt_hops_created(trail, message);
+  mt_hops_created(trail, message,
+                  mt_trail_hash(trail, mt_message_text(message, message->queue_id)));
   if (message->root_id == message->id)
     {
       message->root_at = at;
@@ -1588,10 +1585,8 @@ find_bounced(const MtTrail *trail, MtSpan message_id, const MtMessage *child, Mt
 {
   MtMessage *best = NULL;
 
-  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
+  MT_TABLE_EACH (MtMessage, message, &trail->by_message_id, mt_trail_hash(trail, message_id))
     {
-      MtMessage *message = MT_OF_LINK(MtMessage, by_message_id, link);
-
       if (message != child
           && mt_span_equal(mt_message_text(message, message->message_id), message_id)
           && mt_span_equal(mt_message_text(message, message->host),

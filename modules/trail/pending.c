@@ -15,7 +15,8 @@
 void
 mt_pending_init(MtTrail *trail)
 {
-  mt_table_init(&trail->by_pending);
+  mt_slab_init(&trail->pendings, sizeof(MtPending));
+  mt_table_init(&trail->by_pending, &trail->pendings, G_STRUCT_OFFSET(MtPending, by_key));
   trail->pending_bytes = 0;
   memset(trail->waiting, 0, sizeof trail->waiting);
   trail->waiting_by_id = 0;
@@ -280,14 +281,14 @@ mt_pending_read(const MtPending *pending, MtEvent *event, MtLine *line)
 static MtPending *
 insert(MtTrail *trail, MtPendingKind kind, guint64 key, gsize data_bytes)
 {
-  MtPending *pending = mt_pool_take(&trail->pool, sizeof *pending + data_bytes);
+  MtPending *pending = mt_slab_take0(&trail->pendings);
 
-  memset(pending, 0, sizeof *pending);
   pending->kind = kind;
-  pending->data = (gchar *) (pending + 1);
+  pending->key = key;
+  pending->data = mt_pool_take(&trail->pool, data_bytes);
   pending->data_bytes = data_bytes;
-  mt_table_add(&trail->by_pending, &pending->by_key, key);
-  MT_LRU_ADD(&trail->pendings, pending);
+  mt_table_add(&trail->by_pending, pending, key);
+  mt_slab_use(&trail->pendings, pending);
   trail->pending_bytes += data_bytes;
   trail->waiting[kind % MT_PENDING_KINDS]++;
   return pending;
@@ -325,7 +326,7 @@ mt_pending_add(MtTrail *trail, MtPendingKind kind, guint64 key, const MtLine *li
   touch(trail, pending);
   while (trail->pendings.count > MAX_PENDING || trail->pending_bytes > MAX_PENDING_BYTES)
     {
-      mt_pending_remove(trail, trail->pendings.oldest);
+      mt_pending_remove(trail, mt_slab_oldest(&trail->pendings));
       trail->counters.orphaned++;
     }
 }
@@ -333,34 +334,31 @@ mt_pending_add(MtTrail *trail, MtPendingKind kind, guint64 key, const MtLine *li
 MtPending *
 mt_pending_next(MtTrail *trail, MtPendingKind kind, guint64 key, MtPending *after)
 {
-  MtLink *link;
+  MtPending *pending;
 
   if (!mt_pending_waits(trail, kind))
     return NULL;
-  link = after ? mt_table_next(&after->by_key)
-               : mt_table_first(&trail->by_pending, full_key(kind, key));
-  for (; link; link = mt_table_next(link))
-    {
-      MtPending *pending = MT_OF_LINK(MtPending, by_key, link);
-
-      if (!pending->removed && pending->kind == kind)
-        return pending;
-    }
-  return NULL;
+  key = full_key(kind, key);
+  pending = after ? mt_table_next(&trail->by_pending, after)
+                  : mt_table_first(&trail->by_pending, key);
+  while (pending && (pending->removed || pending->kind != kind || pending->key != key))
+    pending = mt_table_next(&trail->by_pending, pending);
+  return pending;
 }
 
 static void
 free_pending(MtTrail *trail, MtPending *pending)
 {
-  mt_pool_give(&trail->pool, pending, sizeof *pending + pending->data_bytes);
+  mt_pool_give(&trail->pool, pending->data, pending->data_bytes);
+  mt_slab_give(&trail->pendings, pending);
 }
 
 /* The record stays until the disk has been told, so that its texts do. */
 void
 mt_pending_remove(MtTrail *trail, MtPending *pending)
 {
-  mt_table_remove(&trail->by_pending, &pending->by_key);
-  MT_LRU_REMOVE(&trail->pendings, pending);
+  mt_table_remove(&trail->by_pending, pending);
+  mt_slab_leave(&trail->pendings, pending);
   trail->pending_bytes -= pending->data_bytes;
   trail->waiting[pending->kind % MT_PENDING_KINDS]--;
   trail->waiting_by_id -= pending->by_id;
@@ -429,7 +427,7 @@ mt_pending_flush(MtTrail *trail, MtBatch *batch)
       row = MT_BATCH_ADD(batch->pendings, MtPendingRow);
       row->id = pending->id;
       row->kind = pending->kind;
-      row->key = pending->by_key.hash;
+      row->key = pending->key;
       row->at = pending->at;
       row->removed = pending->removed;
       row->data = mt_batch_text(batch, text_data(pending, data, value));
@@ -466,12 +464,13 @@ mt_pending_clear(MtTrail *trail)
         free_pending(trail, pending);
     }
   g_ptr_array_free(trail->dirty_pendings, TRUE);
-  while (trail->pendings.oldest)
+  while (trail->pendings.count)
     {
-      MtPending *pending = trail->pendings.oldest;
+      MtPending *pending = mt_slab_oldest(&trail->pendings);
 
-      MT_LRU_REMOVE(&trail->pendings, pending);
+      mt_slab_leave(&trail->pendings, pending);
       free_pending(trail, pending);
     }
   mt_table_clear(&trail->by_pending);
+  mt_slab_clear(&trail->pendings);
 }

@@ -66,6 +66,7 @@ typedef struct
 /* What nearly every line looks at stands in front, within two lines of the processor's cache. */
 struct MtMessage
 {
+  MtRecord record;
   MtLink by_queue_id;
   MtTime first_at, dequeued_at, last_at;
   MtArena arena;
@@ -81,7 +82,6 @@ struct MtMessage
   guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
   gint64 size, nrcpt;
   MtLink by_message_id;
-  MtMessage *newer, *older; /* by when it was touched first in a batch */
   MtMessage *parent;        /* where that is in memory */
   gint64 id, parent_id, root_id;
   MtTime root_at;
@@ -91,10 +91,11 @@ struct MtMessage
 };
 
 /* One login that may still be open, or one that has ended in this batch. */
-typedef struct MtAccess MtAccess;
-struct MtAccess
+typedef struct
 {
+  MtRecord record;
   MtLink by_key;
+  guint64 key;
   MtTime at, last_at, ended_at;
   guint8 service; /* MtWord */
   gint8 tls;      /* 0, 1, MT_NO_NUMBER */
@@ -103,21 +104,20 @@ struct MtAccess
   guint8 dirty : 1;
   MtText account, method, session, host, client, city, country_name;
   MtArena arena;
-  MtAccess *newer, *older; /* by when it was touched first in a batch */
   gint64 id;
   gint64 in_bytes, out_bytes, deleted, expunged, trashed, asn;
   MtIp ip, local_ip;
   gint32 day, stored_day;
   guint32 bytes; /* as counted in the trail's */
   MtCountry country;
-};
+} MtAccess;
 
-typedef struct MtFailure MtFailure;
-struct MtFailure
+typedef struct
 {
+  MtRecord record;
   MtLink by_session;
   MtLink by_attempt; /* address and account */
-  MtFailure *newer, *older;
+  guint64 attempt;   /* as it is found by */
   gint64 id;
   MtTime at;
   gint64 attempts, tls, asn;
@@ -132,23 +132,23 @@ struct MtFailure
   gint32 day, stored_day;
   gboolean has_ip, in_sessions, dirty;
   guint32 bytes; /* as counted in the trail's */
-};
+} MtFailure;
 
-typedef struct MtPending MtPending;
-struct MtPending
+typedef struct
 {
+  MtRecord record;
   MtLink by_key;
-  MtPending *newer, *older;
+  guint64 key;
   gint64 id;
   MtTime at;
-  gchar *data; /* behind the record itself */
+  gchar *data;
   guint32 data_bytes;
   guint8 kind;      /* MtPendingKind */
   guint packed : 1; /* as pending.c has it in memory, else as it is on disk */
   guint stored : 1, dirty : 1, removed : 1;
   guint by_id : 1; /* counted in waiting_by_id */
   guint32 place;   /* in dirty_pendings, while dirty */
-};
+} MtPending;
 
 /* Room for the numbers of MtPendingKind. */
 #define MT_PENDING_KINDS 16
@@ -160,55 +160,6 @@ typedef struct
   guint32 place; /* in the batch's rows, plus 1; 0: a free slot */
   gboolean is_connection;
 } MtSum;
-
-/* A list by time of use; oldest at the end. */
-#define MT_LRU(type) \
-  struct \
-  { \
-    type *newest, *oldest; \
-    gsize count; \
-  }
-
-#define MT_LRU_REMOVE(lru, item) \
-  G_STMT_START \
-  { \
-    if ((item)->newer) \
-      (item)->newer->older = (item)->older; \
-    else \
-      (lru)->newest = (item)->older; \
-    if ((item)->older) \
-      (item)->older->newer = (item)->newer; \
-    else \
-      (lru)->oldest = (item)->newer; \
-    (item)->newer = (item)->older = NULL; \
-    (lru)->count--; \
-  } \
-  G_STMT_END
-
-#define MT_LRU_ADD(lru, item) \
-  G_STMT_START \
-  { \
-    (item)->newer = NULL; \
-    (item)->older = (lru)->newest; \
-    if ((lru)->newest) \
-      (lru)->newest->newer = (item); \
-    else \
-      (lru)->oldest = (item); \
-    (lru)->newest = (item); \
-    (lru)->count++; \
-  } \
-  G_STMT_END
-
-#define MT_LRU_TOUCH(lru, item) \
-  G_STMT_START \
-  { \
-    if ((lru)->newest != (item)) \
-      { \
-        MT_LRU_REMOVE(lru, item); \
-        MT_LRU_ADD(lru, item); \
-      } \
-  } \
-  G_STMT_END
 
 /* Hosts and programs come with every line: their hashes are remembered, by their length. */
 #define MT_NAME_SLOTS 32
@@ -255,7 +206,7 @@ struct MtTrail
   const MtTrailSettings *settings;
   const MtTrailBacking *backing;
   MtHashKey key;
-  MtPool pool; /* of all records, their texts, and what waits */
+  MtPool pool; /* of what records point to */
   MtTrailStart start;
   MtTrailIds ids;
   MtTrailCounters counters;
@@ -264,10 +215,10 @@ struct MtTrail
   guint waiting[MT_PENDING_KINDS];    /* how many pendings of each kind there are */
   guint waiting_by_id;                /* MT_PENDING_STORED that name no session */
   gboolean any_gone, any_access_gone; /* a message, a login has left memory */
-  MT_LRU(MtMessage) messages;
-  MT_LRU(MtAccess) accesses;
-  MT_LRU(MtFailure) failures;
-  MT_LRU(MtPending) pendings;
+  MtSlab messages; /* MtMessage, by when they were touched first in a batch; so are accesses */
+  MtSlab accesses; /* MtAccess */
+  MtSlab failures; /* MtFailure */
+  MtSlab pendings; /* MtPending, by when they came */
   GPtrArray *dirty;          /* MtMessage */
   GPtrArray *dirty_accesses; /* MtAccess */
   GPtrArray *dirty_failures; /* MtFailure */
@@ -469,8 +420,8 @@ void mt_hops_to(MtTrail *trail, MtMessage *parent, MtDelivery *delivery);
 /* mt_hops_on: a filter says so for the whole message. */
 void mt_hops_on(MtTrail *trail, MtMessage *parent, MtSpan queue_id);
 
-/* mt_hops_created: a queue ID appears; somebody may have waited for it. */
-void mt_hops_created(MtTrail *trail, MtMessage *message);
+/* mt_hops_created: a queue ID of this hash appears; somebody may have waited for it. */
+void mt_hops_created(MtTrail *trail, MtMessage *message, guint64 hash);
 
 /* mt_hops_identified: a message has got its Message-ID. */
 void mt_hops_identified(MtTrail *trail, MtMessage *message);

@@ -5,9 +5,11 @@
 #define FIRST_BUCKETS 1024
 
 void
-mt_table_init(MtTable *table)
+mt_table_init(MtTable *table, const MtSlab *slab, gsize offset)
 {
-  table->buckets = g_new0(MtLink *, FIRST_BUCKETS);
+  table->slab = slab;
+  table->offset = offset;
+  table->buckets = g_new0(guint32, FIRST_BUCKETS);
   table->recent = g_new0(MtRecent, MT_TABLE_RECENT);
   table->mask = FIRST_BUCKETS - 1;
   table->count = 0;
@@ -21,55 +23,94 @@ mt_table_clear(MtTable *table)
   memset(table, 0, sizeof *table);
 }
 
-/* Chains keep their order (newest first): they are rebuilt from their ends. */
+gsize
+mt_table_bytes(const MtTable *table)
+{
+  return ((gsize) table->mask + 1) * sizeof *table->buckets
+         + MT_TABLE_RECENT * sizeof *table->recent;
+}
+
+static MtLink *
+link_at(const MtTable *table, guint32 number)
+{
+  return mt_table_link(table, mt_slab_at(table->slab, number));
+}
+
+/* Puts the record behind the one that is @last in its chain, or first. */
+static void
+append(MtTable *table, guint32 *buckets, guint32 *last, guint32 number, MtLink *link)
+{
+  if (*last)
+    link_at(table, *last)->next = number;
+  else
+    *buckets = number;
+  link->before = *last;
+  link->next = 0;
+  *last = number;
+}
+
+/* Chains keep their order (newest first): they are rebuilt from their ends.  Of one bucket
+ * come two. */
 static void
 grow(MtTable *table)
 {
-  guint64 mask = table->mask * 2 + 1;
-  MtLink **buckets = g_new0(MtLink *, mask + 1);
-  MtLink ***tails = g_new(MtLink **, mask + 1);
+  guint32 half = table->mask + 1;
+  guint32 *buckets = g_new0(guint32, 2 * (gsize) half);
 
-  for (guint64 i = 0; i <= mask; i++)
-    tails[i] = &buckets[i];
-  for (guint64 i = 0; i <= table->mask; i++)
-    for (MtLink *link = table->buckets[i], *next; link; link = next)
-      {
-        next = link->next;
-        link->next = NULL;
-        link->at = tails[link->hash & mask];
-        *link->at = link;
-        tails[link->hash & mask] = &link->next;
-      }
-  g_free(tails);
+  for (guint32 i = 0; i < half; i++)
+    {
+      guint32 last[2] = { 0, 0 };
+
+      for (guint32 number = table->buckets[i], next; number; number = next)
+        {
+          MtLink *link = link_at(table, number);
+          guint upper = (link->hash & half) != 0;
+
+          next = link->next;
+          append(table, &buckets[i + upper * half], &last[upper], number, link);
+        }
+    }
   g_free(table->buckets);
   table->buckets = buckets;
-  table->mask = mask;
+  table->mask = 2 * half - 1;
 }
 
+/* Beyond, chains grow longer instead; as many records are no message store's memory. */
+#define MAX_MASK G_MAXINT32
+
 void
-mt_table_add(MtTable *table, MtLink *link, guint64 hash)
+mt_table_add(MtTable *table, gpointer record, guint64 hash)
 {
-  if (2 * table->count > table->mask) /* who is not there is seen by an empty bucket, mostly */
-    grow(table);
+  guint32 number = ((const MtRecord *) record)->number;
+  MtLink *link = mt_table_link(table, record);
+  guint32 *bucket;
+
+  if (table->count > table->mask / 2 && table->mask < MAX_MASK)
+    grow(table); /* who is not there is seen by an empty bucket, mostly */
   link->hash = hash;
-  link->at = &table->buckets[hash & table->mask];
-  link->next = *link->at;
+  bucket = &table->buckets[link->hash & table->mask];
+  link->before = 0;
+  link->next = *bucket;
   if (link->next)
-    link->next->at = &link->next;
-  *link->at = link;
-  *mt_table_recent(table, hash) = (MtRecent){ hash, link };
+    link_at(table, link->next)->before = number;
+  *bucket = number;
+  *mt_table_recent(table, link->hash) = (MtRecent){ link->hash, number };
   table->count++;
 }
 
 void
-mt_table_remove(MtTable *table, MtLink *link)
+mt_table_remove(MtTable *table, gpointer record)
 {
+  MtLink *link = mt_table_link(table, record);
   MtRecent *recent = mt_table_recent(table, link->hash);
 
-  if (recent->link == link)
-    recent->link = NULL;
-  *link->at = link->next;
+  if (recent->number == ((const MtRecord *) record)->number)
+    recent->number = 0;
+  if (link->before)
+    link_at(table, link->before)->next = link->next;
+  else
+    table->buckets[link->hash & table->mask] = link->next;
   if (link->next)
-    link->next->at = link->at;
+    link_at(table, link->next)->before = link->before;
   table->count--;
 }

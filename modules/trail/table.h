@@ -2,94 +2,117 @@
  *
  * Layer: trail.  Concurrency: the owner's thread only.
  *
- * An intrusive table: a record holds one link for each table it stands in.  The
- * hash is keyed (scan/hash.h); who looks up compares what the hash was made of.
+ * An intrusive table: a record of a slab holds one link for each table it stands in.  The
+ * hash is keyed (scan/hash.h), and half of it is kept: who looks up compares what the hash
+ * was made of.
  */
 #ifndef MT_TRAIL_TABLE_H
 #define MT_TRAIL_TABLE_H
 
-#include <glib.h>
+#include "trail/slab.h"
 
-typedef struct MtLink MtLink;
-
-struct MtLink
+/* Numbers of records in the same bucket; 0: none. */
+typedef struct
 {
-  MtLink *next;
-  MtLink **at; /* what points to this one */
-  guint64 hash;
-};
+  guint32 next, before;
+  guint32 hash;
+} MtLink;
 
-/* Links that were put in or found lately: most lines are of one of them, and the buckets of
+/* Records that were put in or found lately: most lines are of one of them, and the buckets of
  * all are too many for the processor's nearest cache. */
 #define MT_TABLE_RECENT 2048
 
 typedef struct
 {
-  guint64 hash;
-  MtLink *link; /* the newest of this hash; NULL: none */
+  guint32 hash;
+  guint32 number; /* the newest of this hash; 0: none */
 } MtRecent;
 
 typedef struct
 {
-  MtLink **buckets;
-  guint64 mask;
-  gsize count;
-  MtRecent *recent; /* by the hash's upper bits */
+  const MtSlab *slab;
+  gsize offset; /* of the link in its records */
+  guint32 *buckets;
+  guint32 mask;
+  guint32 count;
+  MtRecent *recent; /* by the kept hash's upper bits */
 } MtTable;
 
-void mt_table_init(MtTable *table);
+/* mt_table_init: @slab (transfer none) of the records, which hold their link at @offset. */
+void mt_table_init(MtTable *table, const MtSlab *slab, gsize offset);
 void mt_table_clear(MtTable *table);
 
-/* mt_table_add: puts the link first in its chain: newest first. */
-void mt_table_add(MtTable *table, MtLink *link, guint64 hash);
+/* mt_table_add: puts the record first in its chain: newest first. */
+void mt_table_add(MtTable *table, gpointer record, guint64 hash);
 
-/* mt_table_remove: the link must be in the table. */
-void mt_table_remove(MtTable *table, MtLink *link);
+/* mt_table_remove: the record must be in the table. */
+void mt_table_remove(MtTable *table, gpointer record);
+
+/* mt_table_bytes: what it takes besides the links. */
+gsize mt_table_bytes(const MtTable *table);
+
+static inline MtLink *
+mt_table_link(const MtTable *table, gconstpointer record)
+{
+  return (MtLink *) ((gchar *) record + table->offset);
+}
 
 static inline MtRecent *
-mt_table_recent(const MtTable *table, guint64 hash)
+mt_table_recent(const MtTable *table, guint32 hash)
 {
-  return &table->recent[hash >> 32 & (MT_TABLE_RECENT - 1)];
+  return &table->recent[hash / (G_MAXUINT32 / MT_TABLE_RECENT + 1)];
 }
 
-static inline MtLink *
+/* The first of this hash, from @number on. */
+static inline gpointer
+mt_table_walk(const MtTable *table, guint32 number, guint32 hash)
+{
+  while (number)
+    {
+      gpointer record = mt_slab_at(table->slab, number);
+      const MtLink *link = mt_table_link(table, record);
+
+      if (link->hash == hash)
+        return record;
+      number = link->next;
+    }
+  return NULL;
+}
+
+/* mt_table_first: the newest record of @hash, or of one that is like it in the half that is
+ * kept; NULL: there is none. */
+static inline gpointer
 mt_table_first(const MtTable *table, guint64 hash)
 {
-  MtRecent *recent = mt_table_recent(table, hash);
-  MtLink *link;
+  guint32 kept = hash;
+  MtRecent *recent = mt_table_recent(table, kept);
+  const MtRecord *record;
 
-  if (recent->link && recent->hash == hash)
-    return recent->link;
-  link = table->buckets[hash & table->mask];
-  while (link && link->hash != hash)
-    link = link->next;
-  if (link)
-    *recent = (MtRecent){ hash, link };
-  return link;
+  if (recent->number && recent->hash == kept)
+    return mt_slab_at(table->slab, recent->number);
+  record = mt_table_walk(table, table->buckets[kept & table->mask], kept);
+  if (record)
+    *recent = (MtRecent){ kept, record->number };
+  return (gpointer) record;
 }
 
-static inline MtLink *
-mt_table_next(const MtLink *link)
+/* mt_table_next: the one before @record in time, of the same hash. */
+static inline gpointer
+mt_table_next(const MtTable *table, gconstpointer record)
 {
-  guint64 hash = link->hash;
+  const MtLink *link = mt_table_link(table, record);
 
-  for (link = link->next; link && link->hash != hash;)
-    link = link->next;
-  return (MtLink *) link;
+  return mt_table_walk(table, link->next, link->hash);
 }
 
 /* Records of one hash that are looked at, the newest first: who floods us with one address,
  * one Message-ID, must not make each further line dearer. */
 #define MT_TABLE_MAX_WALK 256
 
-/* MT_TABLE_EACH: @link goes through the newest records of @hash. */
-#define MT_TABLE_EACH(link, table, hash) \
+/* MT_TABLE_EACH: @record, of @type, goes through the newest records of @hash. */
+#define MT_TABLE_EACH(type, record, table, hash) \
   for (guint left_ = MT_TABLE_MAX_WALK; left_; left_ = 0) \
-    for (MtLink *link = mt_table_first(table, hash); link && left_; \
-         left_--, link = mt_table_next(link))
-
-/* MT_OF_LINK: the record around a link. */
-#define MT_OF_LINK(type, member, link) \
-  ((type *) (gpointer) ((gchar *) (link) - G_STRUCT_OFFSET(type, member)))
+    for (type *record = mt_table_first(table, hash); record && left_; \
+         left_--, record = mt_table_next(table, record))
 
 #endif

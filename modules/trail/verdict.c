@@ -179,9 +179,9 @@ find_only(const MtTrail *trail, MtSpan message_id, MtTime at, guint *n)
   MtMessage *only = NULL;
 
   *n = 0;
-  MT_TABLE_EACH (link, &trail->by_message_id, mt_trail_hash(trail, message_id))
+  MT_TABLE_EACH (MtMessage, message, &trail->by_message_id, mt_trail_hash(trail, message_id))
     {
-      MtMessage *message = MT_OF_LINK(MtMessage, by_message_id, link), *root;
+      MtMessage *root;
 
       if (!mt_span_equal(text(message, message->message_id), message_id) || !lives_at(message, at))
         continue;
@@ -231,10 +231,11 @@ client_key(MtTrail *trail, const MtIp *ip, MtSpan sender)
 static MtMessage *
 find_recent(const MtTrail *trail, const MtIp *ip, MtSpan sender, MtTime at)
 {
-  MtMessage *best = NULL, *message = trail->messages.newest;
+  MtMessage *best = NULL, *message = mt_slab_newest(&trail->messages);
   MtIp client_ip;
 
-  for (guint i = 0; message && i < RECENT_MESSAGES; i++, message = message->older)
+  for (guint i = 0; message && i < RECENT_MESSAGES;
+       i++, message = mt_slab_older(&trail->messages, message))
     if (message->flags & MT_MESSAGE_ACTIVE && !mt_message_more(message)->spf
         && mt_span_equal(text(message, message->sender), sender)
         && mt_message_client_ip(message, &client_ip) && mt_ip_equal(&client_ip, ip)
@@ -250,7 +251,7 @@ drop_old(MtTrail *trail, MtTime now)
 {
   MtPending *oldest;
 
-  while ((oldest = trail->pendings.oldest) && oldest->kind == MT_PENDING_VERDICT
+  while ((oldest = mt_slab_oldest(&trail->pendings)) && oldest->kind == MT_PENDING_VERDICT
          && oldest->at < now - VERDICT_WINDOW_US)
     mt_pending_remove(trail, oldest);
 }

@@ -1,11 +1,57 @@
-/* table.c, pool.c, arena.c, batch.c, sums.c, pending.c */
+/* slab.c, table.c, pool.c, arena.c, batch.c, sums.c, pending.c */
 #include "trail/private.h"
 
 typedef struct
 {
-  gint number;
+  MtRecord record;
+  gint value;
   MtLink link;
+  gint32 unused;
 } Record;
+
+/* Records stay where they are, and the list keeps the order of their use. */
+static void
+test_slab(void)
+{
+  enum
+  {
+    COUNT = 1000
+  };
+  Record *records[COUNT], *again;
+  MtSlab slab;
+
+  mt_slab_init(&slab, sizeof(Record));
+  g_assert_null(mt_slab_newest(&slab));
+  for (gint i = 0; i < COUNT; i++)
+    {
+      records[i] = mt_slab_take0(&slab);
+      g_assert_cmpint(records[i]->value, ==, 0);
+      g_assert_true(mt_slab_at(&slab, records[i]->record.number) == records[i]);
+      records[i]->value = i;
+      mt_slab_use(&slab, records[i]);
+    }
+  for (gint i = 0; i < COUNT; i += 2)
+    mt_slab_touch(&slab, records[i]);
+  g_assert_true(mt_slab_oldest(&slab) == records[1]);
+  g_assert_true(mt_slab_newer(&slab, records[1]) == records[3]);
+  g_assert_true(mt_slab_newer(&slab, records[COUNT - 1]) == records[0]);
+  g_assert_true(mt_slab_older(&slab, records[2]) == records[0]);
+  g_assert_null(mt_slab_older(&slab, records[1]));
+  g_assert_true(mt_slab_newest(&slab) == records[COUNT - 2]);
+  for (gint i = 0; i < COUNT; i++)
+    {
+      g_assert_cmpint(records[i]->value, ==, i);
+      mt_slab_leave(&slab, records[i]);
+    }
+  g_assert_cmpuint(slab.count, ==, 0);
+  g_assert_null(mt_slab_oldest(&slab));
+  mt_slab_give(&slab, records[7]);
+  again = mt_slab_take0(&slab);
+  g_assert_true(again == records[7]);
+  g_assert_cmpint(again->value, ==, 0);
+  g_assert_cmpuint(mt_slab_bytes(&slab), >=, COUNT * sizeof(Record));
+  mt_slab_clear(&slab);
+}
 
 static void
 test_table(void)
@@ -14,40 +60,79 @@ test_table(void)
   {
     COUNT = 5000
   };
-  Record *records = g_new0(Record, COUNT);
+  Record *records[COUNT], *found;
   MtTable table;
-  MtLink *link;
+  MtSlab slab;
 
-  mt_table_init(&table);
+  mt_slab_init(&slab, sizeof(Record));
+  mt_table_init(&table, &slab, G_STRUCT_OFFSET(Record, link));
   for (gint i = 0; i < COUNT; i++)
     {
-      records[i].number = i;
-      mt_table_add(&table, &records[i].link, i / 2); /* two of each hash, and the table grows */
+      records[i] = mt_slab_take0(&slab);
+      records[i]->value = i;
+      mt_table_add(&table, records[i], i / 2); /* two of each hash, and the table grows */
     }
   g_assert_cmpuint(table.count, ==, COUNT);
   for (gint i = 0; i < COUNT; i += 2)
     {
-      link = mt_table_first(&table, i / 2);
-      g_assert_cmpint(MT_OF_LINK(Record, link, link)->number, ==, i + 1); /* newest first */
-      link = mt_table_next(link);
-      g_assert_cmpint(MT_OF_LINK(Record, link, link)->number, ==, i);
-      g_assert_null(mt_table_next(link));
+      found = mt_table_first(&table, i / 2);
+      g_assert_cmpint(found->value, ==, i + 1); /* newest first */
+      found = mt_table_next(&table, found);
+      g_assert_cmpint(found->value, ==, i);
+      g_assert_null(mt_table_next(&table, found));
     }
   for (gint i = 0; i < COUNT; i += 2)
-    mt_table_remove(&table, &records[i].link);
+    mt_table_remove(&table, records[i]);
   g_assert_cmpuint(table.count, ==, COUNT / 2);
-  link = mt_table_first(&table, 7);
-  g_assert_cmpint(MT_OF_LINK(Record, link, link)->number, ==, 15);
-  g_assert_null(mt_table_next(link));
+  found = mt_table_first(&table, 7);
+  g_assert_cmpint(found->value, ==, 15);
+  g_assert_null(mt_table_next(&table, found));
   g_assert_null(mt_table_first(&table, COUNT));
-  mt_table_remove(&table, link = mt_table_first(&table, 7)); /* the one found last */
+  mt_table_remove(&table, found = mt_table_first(&table, 7)); /* the one found last */
   g_assert_null(mt_table_first(&table, 7));
-  mt_table_add(&table, link, 7);
-  mt_table_add(&table, &records[14].link, 7);
-  mt_table_remove(&table, &records[14].link); /* the newest goes: there is another */
-  g_assert_true(mt_table_first(&table, 7) == link);
+  mt_table_add(&table, found, 7);
+  mt_table_add(&table, records[14], 7);
+  mt_table_remove(&table, records[14]); /* the newest goes: there is another */
+  g_assert_true(mt_table_first(&table, 7) == found);
   mt_table_clear(&table);
-  g_free(records);
+  mt_slab_clear(&slab);
+}
+
+/* Many of one hash, as who floods us may have them: any of them leaves at once. */
+static void
+test_table_of_one_hash(void)
+{
+  enum
+  {
+    COUNT = 5000
+  };
+  Record *records[COUNT];
+  MtTable table;
+  MtSlab slab;
+  gint seen = 0;
+
+  mt_slab_init(&slab, sizeof(Record));
+  mt_table_init(&table, &slab, G_STRUCT_OFFSET(Record, link));
+  for (gint i = 0; i < COUNT; i++)
+    {
+      records[i] = mt_slab_take0(&slab);
+      records[i]->value = i;
+      mt_table_add(&table, records[i], 42);
+    }
+  MT_TABLE_EACH (Record, record, &table, 42)
+    g_assert_cmpint(record->value, ==, COUNT - ++seen);
+  g_assert_cmpint(seen, ==, MT_TABLE_MAX_WALK);
+  for (gint i = 0; i < COUNT; i += 3)
+    mt_table_remove(&table, records[i]);
+  seen = 0;
+  for (Record *record = mt_table_first(&table, 42); record; record = mt_table_next(&table, record))
+    {
+      g_assert_cmpint(record->value % 3, !=, 0);
+      seen++;
+    }
+  g_assert_cmpint(seen, ==, table.count);
+  mt_table_clear(&table);
+  mt_slab_clear(&slab);
 }
 
 /* Pieces do not overlap, and one that was given back serves again. */
@@ -396,7 +481,9 @@ int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
+  g_test_add_func("/trail/slab", test_slab);
   g_test_add_func("/trail/table", test_table);
+  g_test_add_func("/trail/table-of-one-hash", test_table_of_one_hash);
   g_test_add_func("/trail/pool", test_pool);
   g_test_add_func("/trail/arena", test_arena);
   g_test_add_func("/trail/arena-of-a-pool", test_arena_of_a_pool);
