@@ -47,12 +47,52 @@ failure_text(const MtFailure *failure, MtText field)
 /* What most logins, and most failed ones, hold. */
 #define FIRST_TEXT_BYTES 88
 
+static MtText
+put(MtTrail *trail, MtArena *arena, MtSpan text)
+{
+  return mt_arena_put(arena, &trail->others_pool, text);
+}
+
+#define TEXTS(type, first, last) \
+  ((G_STRUCT_OFFSET(type, last) - G_STRUCT_OFFSET(type, first)) / sizeof(MtText) + 1)
+
+/* For what may be said of a record any number of times.  @texts: all @count that it holds. */
+static void
+set(MtTrail *trail, MtArena *arena, MtText *texts, guint count, MtText *field, MtSpan text)
+{
+  MtArena before = { 0 }; /* the text may stand there */
+
+  if (mt_span_equal(mt_arena_get(arena, *field), text))
+    return;
+  if (!mt_arena_has_room(arena, text))
+    {
+      before = *arena;
+      mt_arena_init(arena, &trail->others_pool, 0, FIRST_TEXT_BYTES);
+      mt_arena_pack(&before, arena, &trail->others_pool, texts, count);
+    }
+  *field = mt_arena_replace(arena, &trail->others_pool, *field, text);
+  mt_arena_clear(&before, &trail->others_pool);
+}
+
+static void
+set_of_access(MtTrail *trail, MtAccess *access, MtText *field, MtSpan text)
+{
+  set(trail, &access->arena, &access->account, TEXTS(MtAccess, account, country_name), field, text);
+}
+
+static void
+set_of_failure(MtTrail *trail, MtFailure *failure, MtText *field, MtSpan text)
+{
+  set(trail, &failure->arena, &failure->account, TEXTS(MtFailure, account, country_name), field,
+      text);
+}
+
 static MtAccess *
 alloc_access(MtTrail *trail)
 {
   MtAccess *access = mt_slab_take0(&trail->accesses);
 
-  mt_arena_init(&access->arena, &trail->pool, FIRST_TEXT_BYTES);
+  mt_arena_init(&access->arena, &trail->others_pool, 0, FIRST_TEXT_BYTES);
   return access;
 }
 
@@ -61,7 +101,7 @@ alloc_failure(MtTrail *trail)
 {
   MtFailure *failure = mt_slab_take0(&trail->failures);
 
-  mt_arena_init(&failure->arena, &trail->pool, FIRST_TEXT_BYTES);
+  mt_arena_init(&failure->arena, &trail->others_pool, 0, FIRST_TEXT_BYTES);
   return failure;
 }
 
@@ -71,7 +111,7 @@ drop_access(MtTrail *trail, MtAccess *access)
   mt_table_remove(&trail->by_access, access);
   mt_slab_leave(&trail->accesses, access);
   trail->access_bytes -= access->bytes;
-  mt_arena_leave(&access->arena, &trail->pool);
+  mt_arena_clear(&access->arena, &trail->others_pool);
   mt_slab_give(&trail->accesses, access);
 }
 
@@ -83,7 +123,7 @@ drop_failure(MtTrail *trail, MtFailure *failure)
   mt_table_remove(&trail->by_attempt, failure);
   mt_slab_leave(&trail->failures, failure);
   trail->access_bytes -= failure->bytes;
-  mt_arena_leave(&failure->arena, &trail->pool);
+  mt_arena_clear(&failure->arena, &trail->others_pool);
   mt_slab_give(&trail->failures, failure);
 }
 
@@ -267,12 +307,12 @@ load_access(gpointer sink, const MtAccessRow *row)
   access->has_ip = row->ip.at && mt_ip_parse(row->ip, &access->ip);
   access->has_local_ip = row->local_ip.at && mt_ip_parse(row->local_ip, &access->local_ip);
   memcpy(access->country, row->country, sizeof access->country);
-  access->account = mt_arena_put(arena, row->account);
-  access->method = mt_arena_put(arena, row->method);
-  access->session = mt_arena_put(arena, row->session);
-  access->host = mt_arena_put(arena, row->host);
-  access->client = mt_arena_put(arena, row->client);
-  access->city = mt_arena_put(arena, row->city);
+  access->account = put(trail, arena, row->account);
+  access->method = put(trail, arena, row->method);
+  access->session = put(trail, arena, row->session);
+  access->host = put(trail, arena, row->host);
+  access->client = put(trail, arena, row->client);
+  access->city = put(trail, arena, row->city);
   access->key = row->key;
   mt_table_add(&trail->by_access, access, access->key);
   mt_slab_use(&trail->accesses, access);
@@ -381,11 +421,11 @@ new_access(MtTrail *trail, guint64 key, const MtLine *line, const MtEvent *event
   access->has_local_ip = local_ip != NULL;
   if (local_ip)
     access->local_ip = *local_ip;
-  access->account = mt_arena_put(&access->arena, account);
-  access->method = mt_arena_put(&access->arena, mt_event_text(event, MT_F_AUTH_METHOD));
-  access->session = mt_arena_put(&access->arena, mt_event_text(event, MT_F_SESSION));
-  access->client = mt_arena_put(&access->arena, mt_event_text(event, MT_F_CLIENT));
-  access->host = mt_arena_put(&access->arena, line->host);
+  access->account = put(trail, &access->arena, account);
+  access->method = put(trail, &access->arena, mt_event_text(event, MT_F_AUTH_METHOD));
+  access->session = put(trail, &access->arena, mt_event_text(event, MT_F_SESSION));
+  access->client = put(trail, &access->arena, mt_event_text(event, MT_F_CLIENT));
+  access->host = put(trail, &access->arena, line->host);
   access->key = key;
   mt_table_add(&trail->by_access, access, key);
   mt_slab_use(&trail->accesses, access);
@@ -463,7 +503,7 @@ mt_access_push_client(MtTrail *trail, const MtLine *line, const MtEvent *event)
   access = find_access(trail, mailbox_key(trail, line, event), line->time + MT_HOUR_US);
   if (!access || access->arena.used > MAX_ARENA_BYTES)
     return;
-  access->client = mt_arena_put(&access->arena, mt_event_text(event, MT_F_CLIENT));
+  access->client = put(trail, &access->arena, mt_event_text(event, MT_F_CLIENT));
   touch_access(trail, access);
 }
 
@@ -635,7 +675,8 @@ find_by_attempt(MtTrail *trail, const MtEvent *event, MtTime at)
 
   MT_TABLE_EACH (MtFailure, failure, &trail->by_attempt, attempt)
     {
-      if (failure->attempt != attempt || failure->sources & source || ABS(failure->at - at) > ATTEMPT_US
+      if (failure->attempt != attempt || failure->sources & source
+          || ABS(failure->at - at) > ATTEMPT_US
           || (failure->session && mt_event_has(event, MT_F_SESSION))
           || !mt_span_equal(failure_text(failure, failure->account), account))
         continue;
@@ -737,8 +778,8 @@ new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
   failure->stored_day = MT_NO_DAY;
   failure->tls = MT_NO_NUMBER;
   failure->tag = MT_NO_TAG;
-  failure->host = mt_arena_put(&failure->arena, line->host);
-  failure->session = mt_arena_put(&failure->arena, session);
+  failure->host = put(trail, &failure->arena, line->host);
+  failure->session = put(trail, &failure->arena, session);
   failure->in_sessions = session.len > 0;
   if (failure->in_sessions)
     mt_table_add(&trail->by_session, failure, mt_trail_hash(trail, session));
@@ -750,22 +791,22 @@ new_failure(MtTrail *trail, const MtLine *line, const MtEvent *event)
 }
 
 static void
-keep(MtFailure *failure, MtText *field, const MtEvent *event, MtField from)
+keep(MtTrail *trail, MtFailure *failure, MtText *field, const MtEvent *event, MtField from)
 {
   if (!*field && mt_event_has(event, from))
-    *field = mt_arena_put(&failure->arena, event->value[from].text);
+    *field = put(trail, &failure->arena, event->value[from].text);
 }
 
 /* A reason that says more than "auth-failed" wins, whichever comes first. */
 static void
-fold_reason(MtFailure *failure, const MtEvent *event)
+fold_reason(MtTrail *trail, MtFailure *failure, const MtEvent *event)
 {
   MtSpan reason = mt_event_text(event, MT_F_REASON);
 
   if (!reason.len)
     return;
   if (!failure->reason || MT_SPAN_IS(failure_text(failure, failure->reason), "auth-failed"))
-    failure->reason = mt_arena_put(&failure->arena, reason);
+    set_of_failure(trail, failure, &failure->reason, reason);
 }
 
 /* Returns: TRUE if the attempt has got an address, or a better one. */
@@ -783,13 +824,12 @@ fold_address(MtFailure *failure, const MtEvent *event)
 }
 
 static void
-fold_failure(MtFailure *failure, const MtEvent *event)
+fold_failure(MtTrail *trail, MtFailure *failure, const MtEvent *event)
 {
-
-  keep(failure, &failure->account, event, MT_F_ACCOUNT);
-  keep(failure, &failure->method, event, MT_F_AUTH_METHOD);
-  keep(failure, &failure->client, event, MT_F_CLIENT);
-  fold_reason(failure, event);
+  keep(trail, failure, &failure->account, event, MT_F_ACCOUNT);
+  keep(trail, failure, &failure->method, event, MT_F_AUTH_METHOD);
+  keep(trail, failure, &failure->client, event, MT_F_CLIENT);
+  fold_reason(trail, failure, event);
   if (mt_event_has(event, MT_F_SERVICE) && !(failure->sources & FROM_WEBMAIL))
     failure->service = mt_event_word(event, MT_F_SERVICE);
   if (mt_event_has(event, MT_F_TLS))
@@ -861,10 +901,10 @@ mt_access_push_failure(MtTrail *trail, const MtLine *line, const MtEvent *event,
   touch_failure(trail, failure);
   has_account = failure->account != 0;
   new_ip = fold_address(failure, event);
-  fold_failure(failure, event);
+  fold_failure(trail, failure, event);
   if (source_of(event) != FROM_AUTH
       && take_look_up(trail, attempt_of(trail, event), line->time, &looked_up))
-    fold_failure(failure, &looked_up);
+    fold_failure(trail, failure, &looked_up);
   count = count_attempts(failure, event);
   add_up(trail, failure, new_ip ? failure->attempts : count,
          has_account ? count : failure->attempts);
@@ -893,13 +933,13 @@ load_failure(gpointer sink, const MtFailureRow *row)
   failure->tag = row->tag;
   memcpy(failure->country, row->country, sizeof failure->country);
   failure->has_ip = row->ip.at && mt_ip_parse(row->ip, &failure->ip);
-  failure->account = mt_arena_put(arena, row->account);
-  failure->reason = mt_arena_put(arena, row->reason);
-  failure->method = mt_arena_put(arena, row->method);
-  failure->session = mt_arena_put(arena, row->session);
-  failure->host = mt_arena_put(arena, row->host);
-  failure->client = mt_arena_put(arena, row->client);
-  failure->city = mt_arena_put(arena, row->city);
+  failure->account = put(trail, arena, row->account);
+  failure->reason = put(trail, arena, row->reason);
+  failure->method = put(trail, arena, row->method);
+  failure->session = put(trail, arena, row->session);
+  failure->host = put(trail, arena, row->host);
+  failure->client = put(trail, arena, row->client);
+  failure->city = put(trail, arena, row->city);
   failure->in_sessions = row->session.len > 0;
   if (failure->in_sessions)
     mt_table_add(&trail->by_session, failure, mt_trail_hash(trail, row->session));
@@ -1014,14 +1054,6 @@ mt_access_flush(MtTrail *trail, MtBatch *batch)
     flush_failure(trail, batch, g_ptr_array_index(trail->dirty_failures, i));
 }
 
-/* It is said of each attempt: most say the same. */
-static void
-set(MtArena *arena, MtText *field, MtSpan text)
-{
-  if (!mt_span_equal(mt_arena_get(arena, *field), text))
-    *field = mt_arena_put(arena, text);
-}
-
 void
 mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *place)
 {
@@ -1030,8 +1062,8 @@ mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *plac
       MtAccess *access = fact->record;
 
       memcpy(access->country, place->country, sizeof access->country);
-      set(&access->arena, &access->country_name, place->country_name);
-      set(&access->arena, &access->city, place->city);
+      set_of_access(trail, access, &access->country_name, place->country_name);
+      set_of_access(trail, access, &access->city, place->city);
       access->asn = place->asn;
     }
   else if (fact->kind == MT_FACT_FAILURE)
@@ -1039,9 +1071,8 @@ mt_trail_set_place(MtTrail *trail, const MtFact *fact, const MtClientPlace *plac
       MtFailure *failure = fact->record;
 
       memcpy(failure->country, place->country, sizeof failure->country);
-      set(&failure->arena, &failure->country_name, place->country_name);
-      set(&failure->arena, &failure->city, place->city);
+      set_of_failure(trail, failure, &failure->country_name, place->country_name);
+      set_of_failure(trail, failure, &failure->city, place->city);
       failure->asn = place->asn;
     }
-  (void) trail;
 }

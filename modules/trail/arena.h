@@ -13,48 +13,111 @@
 #include "trail/pool.h"
 
 /* A text in an arena; 0 is none, which is not the empty text. */
-typedef guint32 MtText;
+typedef guint16 MtText;
 
 /* Longer than any address (RFC 5321: 320) or reply line that says something new. */
 #define MT_TEXT_MAX_BYTES 2048
 
-/* What a record's texts may take; further ones are none. */
-#define MT_ARENA_MAX_BYTES (1u << 30)
+/* Room for 28 of the longest texts; a record that may replace its texts packs them by then. */
+#define MT_ARENA_MAX_BYTES 60000
 
+/* An arena that is all zero is empty.  Packed, so that what holds one need not be padded. */
 typedef struct
 {
   gchar *bytes;
-  guint32 used;
-  guint32 size;
-} MtArena;
+  guint16 used;
+  guint16 size;
+} __attribute__((packed, aligned(4))) MtArena;
 
-/* mt_arena_init: a first block of @pool (transfer none), which outlives the arena, with room
- * for @bytes.  An arena that is all zero is good, too: its block comes from the allocator. */
-void mt_arena_init(MtArena *arena, MtPool *pool, guint32 bytes);
+/* The pool of an arena, in each call the same, outlives it. */
 
-void mt_arena_clear(MtArena *arena);
+/* mt_arena_init: a first block with room for @bytes, of which the first @head are the record's
+ * own: they move with the texts.  They are not cleared. */
+void mt_arena_init(MtArena *arena, MtPool *pool, guint16 head, guint16 bytes);
 
-/* mt_arena_leave: as mt_arena_clear(), of one that is known to be @pool's: its block, which
- * may lie where the processor has long not been, is not looked at. */
-void mt_arena_leave(MtArena *arena, MtPool *pool);
+void mt_arena_clear(MtArena *arena, MtPool *pool);
 
 /* mt_arena_put: copies @text in, which may stand in the arena itself.  A span without
- * bytes (at == NULL) gives 0. */
-MtText mt_arena_put(MtArena *arena, MtSpan text);
+ * bytes (at == NULL) gives 0, as does one that mt_arena_has_room() has no room for. */
+MtText mt_arena_put(MtArena *arena, MtPool *pool, MtSpan text);
+
+/* mt_arena_replace: as mt_arena_put(), in the place of @old if that is long enough. */
+MtText mt_arena_replace(MtArena *arena, MtPool *pool, MtText old, MtSpan text);
+
+/* mt_arena_grow: to have room for @bytes more.  FALSE: that is too much. */
+gboolean mt_arena_grow(MtArena *arena, MtPool *pool, guint bytes);
+
+/* mt_arena_reserve: there shall be room for @bytes more; FALSE: that is too much. */
+static inline gboolean
+mt_arena_reserve(MtArena *arena, MtPool *pool, guint bytes)
+{
+  return (guint) arena->used + bytes <= arena->size || mt_arena_grow(arena, pool, bytes);
+}
 
 /* mt_arena_pack: copies of @count texts of @from, which stand in a row, for @to. */
-void mt_arena_pack(const MtArena *from, MtArena *to, MtText *texts, guint count);
+void mt_arena_pack(const MtArena *from, MtArena *to, MtPool *pool, MtText *texts, guint count);
+
+/* mt_arena_fit: gives back what is left free, if it is worth a move. */
+void mt_arena_fit(MtArena *arena, MtPool *pool);
+
+/* Texts have their length in front: a byte, or for long ones this and two more. */
+#define MT_TEXT_LONG 255
 
 /* mt_arena_get: (transfer none): valid until the next put.  0 gives MT_NO_SPAN. */
 static inline MtSpan
 mt_arena_get(const MtArena *arena, MtText text)
 {
+  const gchar *at = arena->bytes + text;
   guint16 len;
 
   if (!text)
     return MT_NO_SPAN;
-  memcpy(&len, arena->bytes + text, sizeof len);
-  return mt_span(arena->bytes + text + sizeof len, len);
+  if ((guchar) *at != MT_TEXT_LONG)
+    return mt_span(at + 1, (guchar) *at);
+  memcpy(&len, at + 1, sizeof len);
+  return mt_span(at + 1 + sizeof len, len);
+}
+
+/* mt_arena_text_bytes: what a text takes. */
+static inline guint16
+mt_arena_text_bytes(MtSpan text)
+{
+  guint16 len = MIN(text.len, MT_TEXT_MAX_BYTES);
+
+  return len + (len < MT_TEXT_LONG ? 1 : 1 + sizeof len);
+}
+
+static inline MtText
+mt_arena_write_short(MtArena *arena, MtSpan text)
+{
+  guint16 at = arena->used;
+
+  arena->bytes[at] = (gchar) text.len;
+  memcpy(arena->bytes + at + 1, text.at, text.len);
+  arena->used = at + 1 + text.len;
+  return at;
+}
+
+/* mt_arena_write: as mt_arena_put(), of a text, where room has been reserved. */
+static inline MtText
+mt_arena_write(MtArena *arena, MtSpan text)
+{
+  guint16 at = arena->used, len = MIN(text.len, MT_TEXT_MAX_BYTES);
+  gchar *to = arena->bytes + at;
+
+  if (G_LIKELY(text.len < MT_TEXT_LONG))
+    return mt_arena_write_short(arena, text);
+  *to = (gchar) MT_TEXT_LONG;
+  memcpy(to + 1, &len, sizeof len);
+  memcpy(to + 1 + sizeof len, text.at, len);
+  arena->used = at + 1 + sizeof len + len;
+  return at;
+}
+
+static inline gboolean
+mt_arena_has_room(const MtArena *arena, MtSpan text)
+{
+  return arena->used + mt_arena_text_bytes(text) <= MT_ARENA_MAX_BYTES;
 }
 
 #endif

@@ -31,19 +31,42 @@ is_incoming(MtDirection direction)
   return direction == MT_DIRECTION_IN || direction == MT_DIRECTION_LOCAL;
 }
 
-/* Most stand in the message already. */
-static MtText
-keep_account(MtMessage *message, MtSpan account)
+static MtSpan
+counted_account(const MtMessage *message, const MtDelivery *delivery, const MtCounted *counted)
 {
+  switch ((MtAccountIs) counted->account_is)
+    {
+    case MT_ACCOUNT_SENDER:
+      return text(message, message->sender);
+    case MT_ACCOUNT_AUTH_USER:
+      return text(message, message->auth_user);
+    case MT_ACCOUNT_OWN:
+      return mt_arena_get(&delivery->arena, counted->account);
+    default:
+      return MT_NO_SPAN;
+    }
+}
+
+/* Most stand in the message already, where neither changes once it is known. */
+static void
+keep_account(MtTrail *trail, const MtMessage *message, MtDelivery *delivery, MtSpan account,
+             MtCounted *counted)
+{
+  counted->account = 0;
+  counted->account_is = MT_ACCOUNT_NONE;
   if (message->sender && mt_span_equal(text(message, message->sender), account))
-    return message->sender;
-  if (message->auth_user && mt_span_equal(text(message, message->auth_user), account))
-    return message->auth_user;
-  return mt_arena_put(&message->arena, account);
+    counted->account_is = MT_ACCOUNT_SENDER;
+  else if (message->auth_user && mt_span_equal(text(message, message->auth_user), account))
+    counted->account_is = MT_ACCOUNT_AUTH_USER;
+  else if (account.at)
+    {
+      counted->account = mt_delivery_own_text(trail, delivery, account);
+      counted->account_is = MT_ACCOUNT_OWN;
+    }
 }
 
 void
-mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome,
+mt_flush_count(MtTrail *trail, MtMessage *message, MtDelivery *delivery, MtOutcome outcome,
                MtDirection direction, MtCounted *counted)
 {
   MtSpan account = sending_account(message);
@@ -54,8 +77,8 @@ mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome
       memset(counted, 0, sizeof *counted);
       return;
     }
-  if (!mt_span_equal(text(message, counted->account), account))
-    counted->account = keep_account(message, account);
+  if (!mt_span_equal(counted_account(message, delivery, counted), account))
+    keep_account(trail, message, delivery, account, counted);
   counted->outcome = outcome;
   counted->direction = direction;
   counted->day = mt_time_day(message->root_at);
@@ -67,8 +90,8 @@ static void
 add_counted(MtTrail *trail, MtMessage *message, const MtDelivery *delivery,
             const MtCounted *counted, gint sign)
 {
-  MtSpan account = text(message, counted->account);
-  MtSpan recipient = text(message, delivery->recipient);
+  MtSpan account = counted_account(message, delivery, counted);
+  MtSpan recipient = MT_SAID(delivery, recipient);
   gboolean delivered = counted->outcome == MT_OUTCOME_DELIVERED;
 
   if (counted->outcome == MT_OUTCOME_NONE)
@@ -96,7 +119,8 @@ static gboolean
 same_counted(const MtCounted *a, const MtCounted *b)
 {
   return a->outcome == b->outcome && a->direction == b->direction && a->day == b->day
-         && a->deferrals == b->deferrals && a->bytes == b->bytes && a->account == b->account;
+         && a->deferrals == b->deferrals && a->bytes == b->bytes && a->account == b->account
+         && a->account_is == b->account_is;
 }
 
 static void
@@ -105,7 +129,7 @@ count(MtTrail *trail, MtMessage *message, MtDelivery *delivery, MtOutcome outcom
 {
   MtCounted now = delivery->counted;
 
-  mt_flush_count(message, delivery, outcome, direction, &now);
+  mt_flush_count(trail, message, delivery, outcome, direction, &now);
   if (same_counted(&now, &delivery->counted))
     return;
   add_counted(trail, message, delivery, &delivery->counted, -1);
@@ -116,20 +140,23 @@ count(MtTrail *trail, MtMessage *message, MtDelivery *delivery, MtOutcome outcom
 /* ---- rows ------------------------------------------------------------------------ */
 
 static void
-fill_delivery_texts(const MtTexts *texts, const MtDelivery *delivery, MtDeliveryRow *row)
+fill_delivery_texts(MtBatch *batch, const MtDelivery *delivery, MtDeliveryRow *row)
 {
-  row->recipient = mt_texts_get(texts, delivery->recipient);
-  row->orig_recipient = mt_texts_get(texts, delivery->orig_recipient);
-  row->relay_name = mt_texts_get(texts, delivery->relay_name);
-  row->relay_ip = mt_texts_get(texts, delivery->relay_ip);
-  row->transport = mt_texts_get(texts, delivery->transport);
-  row->dsn = mt_texts_get(texts, delivery->dsn);
-  row->reply = mt_texts_get(texts, delivery->reply);
-  row->next_queue_id = mt_texts_get(texts, delivery->next_queue_id);
-  row->session = mt_texts_get(texts, delivery->session);
-  row->mailbox = mt_texts_get(texts, delivery->mailbox);
-  row->forwarded_to = mt_texts_get(texts, delivery->forwarded_to);
-  row->filter_rule = mt_texts_get(texts, delivery->filter_rule);
+  const MtSaid *said = mt_delivery_said(delivery);
+  MtTexts texts = mt_texts(batch, &delivery->arena);
+
+  row->recipient = mt_texts_get(&texts, said->recipient);
+  row->orig_recipient = mt_texts_get(&texts, said->orig_recipient);
+  row->relay_name = mt_texts_get(&texts, said->relay_name);
+  row->relay_ip = mt_texts_get(&texts, said->relay_ip);
+  row->transport = mt_texts_get(&texts, said->transport);
+  row->dsn = mt_texts_get(&texts, said->dsn);
+  row->reply = mt_texts_get(&texts, said->reply);
+  row->next_queue_id = mt_texts_get(&texts, said->next_queue_id);
+  row->session = mt_texts_get(&texts, said->session);
+  row->mailbox = mt_texts_get(&texts, said->mailbox);
+  row->forwarded_to = mt_texts_get(&texts, said->forwarded_to);
+  row->filter_rule = mt_texts_get(&texts, said->filter_rule);
 }
 
 static MtReason
@@ -141,7 +168,7 @@ reason_of(MtTrail *trail, const MtMessage *message, const MtDelivery *delivery, 
   if (message->flags & MT_MESSAGE_EXPIRED && outcome == MT_OUTCOME_FAILED
       && delivery->status == MT_WORD_DEFERRED)
     return MT_REASON_EXPIRED;
-  return mt_judge_reason(trail, text(message, delivery->dsn), text(message, delivery->reply));
+  return mt_judge_reason(trail, MT_SAID(delivery, dsn), MT_SAID(delivery, reply));
 }
 
 static gboolean
@@ -150,7 +177,7 @@ is_ignored(const MtTrail *trail, const MtMessage *message, const MtDelivery *del
   const gchar *const *terms = trail->settings->ignore_mail;
 
   return terms
-         && (mt_trail_has_term(terms, text(message, delivery->reply))
+         && (mt_trail_has_term(terms, MT_SAID(delivery, reply))
              || mt_trail_has_term(terms, mt_span_of_string(mt_word_name(delivery->status))));
 }
 
@@ -167,19 +194,19 @@ flush_delivery(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtDeliv
   if (removed)
     outcome = MT_OUTCOME_NONE;
   count(trail, message, delivery, outcome, direction);
-  if (removed && delivery->stored_day == MT_NO_DAY)
+  if (removed && !delivery->stored)
     return;
   row = MT_BATCH_ADD(texts->batch->deliveries, MtDeliveryRow);
   row->id = delivery->id;
   row->message_id = message->id;
   row->day = message->day;
-  row->stored_day = delivery->stored_day;
+  row->stored_day = delivery->stored ? message->stored_day : MT_NO_DAY;
   row->removed = removed;
   row->mail_at = message->root_at;
-  row->last_at = delivery->last_at;
+  row->last_at = mt_delivery_said(delivery)->last_at;
   row->sender = mt_texts_get(texts, message->sender);
-  fill_delivery_texts(texts, delivery, row);
-  row->delay_us = delivery->delay_us;
+  fill_delivery_texts(texts->batch, delivery, row);
+  row->delay_us = mt_delivery_said(delivery)->delay_us;
   row->attempts = delivery->attempts;
   row->revision = delivery->revision;
   row->status = delivery->status;
@@ -274,28 +301,39 @@ deliveries_follow(const MtMessage *message)
   return message->stored_day != MT_NO_DAY && message->stored_day != message->day;
 }
 
-/* Messages of a batch lie anywhere: what is needed of the next ones is on its way meanwhile. */
-#define AHEAD 4
+/* Messages of a batch lie anywhere: what is needed of the next ones is on its way meanwhile,
+ * each part as soon as what points to it is there. */
+#define AHEAD 3
+
+static const MtMessage *
+ahead(const GPtrArray *dirty, guint i)
+{
+  return i < dirty->len ? g_ptr_array_index(dirty, i) : NULL;
+}
+
+static void
+fetch_bytes(gconstpointer from, gsize bytes)
+{
+  for (gsize at = 0; at < bytes; at += 64)
+    __builtin_prefetch((const gchar *) from + at);
+}
 
 static void
 fetch(const GPtrArray *dirty, guint i)
 {
-  const gchar *whole;
-  const MtMessage *next;
+  const MtMessage *message = ahead(dirty, i + 3 * AHEAD);
 
-  if (i + 2 * AHEAD < dirty->len)
+  if (message)
+    fetch_bytes(message, sizeof *message);
+  message = ahead(dirty, i + 2 * AHEAD);
+  if (message)
     {
-      whole = g_ptr_array_index(dirty, i + 2 * AHEAD);
-      for (gsize at = 0; at < sizeof(MtMessage); at += 64)
-        __builtin_prefetch(whole + at);
+      fetch_bytes(message->arena.bytes, MIN(message->arena.used, 256));
+      fetch_bytes(message->deliveries, message->n_deliveries ? sizeof(MtDelivery) : 0);
     }
-  if (i + AHEAD >= dirty->len)
-    return;
-  next = g_ptr_array_index(dirty, i + AHEAD);
-  for (gsize at = 0; at < MIN(next->arena.used, 256); at += 64)
-    __builtin_prefetch(next->arena.bytes + at);
-  for (gsize at = 0; next->n_deliveries && at < sizeof(MtDelivery); at += 64)
-    __builtin_prefetch((const gchar *) next->deliveries + at);
+  message = ahead(dirty, i + AHEAD);
+  if (message && message->n_deliveries)
+    fetch_bytes(message->deliveries[0].arena.bytes, MIN(message->deliveries[0].arena.used, 256));
 }
 
 void
@@ -327,11 +365,11 @@ settle_deliveries(MtTrail *trail, MtMessage *message)
       MtDelivery *delivery = &message->deliveries[d];
 
       if (delivery->removed)
-        continue;
-      if (delivery->ignored)
-        delivery->stored_day = MT_NO_DAY;
-      else if (delivery->dirty || delivery->stored_day != MT_NO_DAY)
-        delivery->stored_day = message->day;
+        {
+          mt_arena_clear(&delivery->arena, &trail->pool);
+          continue;
+        }
+      delivery->stored = !delivery->ignored && (delivery->dirty || delivery->stored);
       delivery->dirty = FALSE;
       message->deliveries[kept++] = *delivery;
     }

@@ -39,7 +39,7 @@ mark_hops(MtTrail *trail, MtMessage *parent, const MtMessage *child)
       MtDelivery *delivery = &parent->deliveries[i];
 
       if (delivery->flags & MT_DELIVERY_HOP
-          || !mt_span_equal(text(parent, delivery->next_queue_id), text(child, child->queue_id)))
+          || !mt_span_equal(MT_SAID(delivery, next_queue_id), text(child, child->queue_id)))
         continue;
       delivery->flags |= MT_DELIVERY_HOP;
       mt_delivery_touch(trail, parent, delivery);
@@ -101,7 +101,7 @@ mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind k
     return FALSE;
   child->parent_id = parent->id;
   child->parent_kind = kind;
-  child->parent_queue_id = mt_arena_put(&child->arena, text(parent, parent->queue_id));
+  mt_message_put(trail, child, &child->parent_queue_id, text(parent, parent->queue_id));
   mt_message_adopt(trail, parent, child);
   parent->flags |= MT_MESSAGE_HAS_CHILDREN;
   mt_message_touch(trail, parent);
@@ -203,7 +203,7 @@ mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentK
     }
   if (parent && mt_hops_link(trail, parent, child, kind))
     return;
-  child->parent_queue_id = mt_arena_put(&child->arena, parent_queue_id);
+  mt_message_put(trail, child, &child->parent_queue_id, parent_queue_id);
   child->parent_kind = kind;
   mt_hops_root_changed(trail, child);
   mt_message_touch(trail, child);
@@ -216,9 +216,9 @@ is_own_relay(const MtTrail *trail, const MtMessage *message, const MtDelivery *d
 {
   MtIp ip;
 
-  if (delivery->relay_ip && mt_ip_parse(text(message, delivery->relay_ip), &ip))
+  if (mt_delivery_said(delivery)->relay_ip && mt_ip_parse(MT_SAID(delivery, relay_ip), &ip))
     return mt_trail_is_ours(trail, &ip);
-  return MT_SPAN_IS(text(message, delivery->transport), "local");
+  return MT_SPAN_IS(MT_SAID(delivery, transport), "local");
 }
 
 static gboolean
@@ -231,8 +231,7 @@ same_message_id(const MtMessage *a, const MtMessage *b)
 static MtParentKind
 kind_of(const MtMessage *parent, const MtDelivery *delivery)
 {
-  return MT_SPAN_IS(text(parent, delivery->transport), "local") ? MT_PARENT_FORWARD
-                                                                : MT_PARENT_HOP;
+  return MT_SPAN_IS(MT_SAID(delivery, transport), "local") ? MT_PARENT_FORWARD : MT_PARENT_HOP;
 }
 
 /* The message that the reply names: on this host where the relay is ours, on any
@@ -272,16 +271,16 @@ find_child(MtTrail *trail, const MtMessage *parent, MtSpan queue_id, MtTime deli
 void
 mt_hops_to(MtTrail *trail, MtMessage *parent, MtDelivery *delivery)
 {
-  MtSpan next = text(parent, delivery->next_queue_id);
+  MtSpan next = MT_SAID(delivery, next_queue_id);
   gboolean own = is_own_relay(trail, parent, delivery);
   MtParentKind kind = kind_of(parent, delivery);
-  MtTime at = delivery->last_at;
+  MtTime at = mt_delivery_said(delivery)->last_at;
   MtMessage *child = find_child(trail, parent, next, at, own);
 
   if (child)
     mt_hops_link(trail, parent, child, kind);
   else if (own)
-    wait_for(trail, MT_PENDING_CHILD, parent, next, at, text(parent, delivery->recipient));
+    wait_for(trail, MT_PENDING_CHILD, parent, next, at, MT_SAID(delivery, recipient));
 }
 
 void
@@ -346,10 +345,9 @@ mt_hops_identified(MtTrail *trail, MtMessage *message)
         {
           MtDelivery *delivery = &other->deliveries[i];
 
-          if (delivery->next_queue_id
-              && mt_span_equal(text(other, delivery->next_queue_id),
-                               text(message, message->queue_id))
-              && fits_delivery(other, message, delivery->last_at)
+          if (mt_delivery_said(delivery)->next_queue_id
+              && mt_span_equal(MT_SAID(delivery, next_queue_id), text(message, message->queue_id))
+              && fits_delivery(other, message, mt_delivery_said(delivery)->last_at)
               && mt_hops_link(trail, other, message, kind_of(other, delivery)))
             return;
         }

@@ -89,9 +89,9 @@ outcome_of_reply(MtSpan reply)
 static MtOutcome
 outcome_of_sent(const MtMessage *message, const MtDelivery *delivery)
 {
-  if (MT_SPAN_IS(mt_message_text(message, delivery->transport), "discard"))
+  if (MT_SPAN_IS(MT_SAID(delivery, transport), "discard"))
     return MT_OUTCOME_DISCARDED;
-  return outcome_of_reply(mt_message_text(message, delivery->reply));
+  return outcome_of_reply(MT_SAID(delivery, reply));
 }
 
 /* Kept back by a filter, or thrown away by Sieve: what that made of it; else NONE. */
@@ -259,12 +259,13 @@ mt_judge_stayed_here(MtSpan transport, gboolean has_relay)
 static gboolean
 recipient_is_local(MtTrail *trail, const MtMessage *message, const MtDelivery *delivery)
 {
-  MtSpan transport = mt_message_text(message, delivery->transport);
-  gboolean has_relay = delivery->relay_name || delivery->relay_ip;
+  MtSpan transport = MT_SAID(delivery, transport);
+  const MtSaid *said = mt_delivery_said(delivery);
+  gboolean has_relay = said->relay_name || said->relay_ip;
 
   return MT_SPAN_IS(transport, "local") || MT_SPAN_IS(transport, "virtual")
          || (delivery->status == MT_WORD_SENT && mt_judge_stayed_here(transport, has_relay))
-         || mt_trail_is_local_domain(trail, mt_message_text(message, delivery->recipient));
+         || mt_trail_is_local_domain(trail, MT_SAID(delivery, recipient));
 }
 
 MtDirection

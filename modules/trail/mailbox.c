@@ -70,23 +70,25 @@ list_with(MtSpan list, MtSpan name)
 
 /* "INBOX, Lists": each folder or address once, by name, as lines come in any order. */
 static void
-add_to_list(MtMessage *message, MtText *field, MtSpan name)
+add_to_list(MtTrail *trail, MtDelivery *delivery, gsize field, MtSpan before, MtSpan name)
 {
-  MtSpan before = text(message, *field);
   GString *list;
 
   if (!name.len)
     return;
   if (!before.len)
     {
-      *field = mt_arena_put(&message->arena, name);
+      mt_delivery_say(trail, delivery, field, name);
       return;
     }
   list = list_with(before, name);
   if (list->len != before.len)
-    *field = mt_arena_put(&message->arena, mt_span(list->str, list->len));
+    mt_delivery_say(trail, delivery, field, mt_span(list->str, list->len));
   g_string_free(list, TRUE);
 }
+
+#define ADD_TO_LIST(trail, delivery, field, name) \
+  add_to_list((trail), (delivery), G_STRUCT_OFFSET(MtSaid, field), MT_SAID(delivery, field), (name))
 
 /* A copy that stays counts more than what was sent on or thrown away. */
 static gint
@@ -105,15 +107,15 @@ apply(MtTrail *trail, MtMessage *message, MtDelivery *delivery, const MtEvent *e
   MtWord action = mt_event_word(event, MT_F_ACTION);
 
   if (action == MT_WORD_STORED)
-    add_to_list(message, &delivery->mailbox, mt_event_text(event, MT_F_MAILBOX));
+    ADD_TO_LIST(trail, delivery, mailbox, mt_event_text(event, MT_F_MAILBOX));
   else if (action == MT_WORD_FORWARDED)
-    add_to_list(message, &delivery->forwarded_to, mt_event_text(event, MT_F_TARGET));
+    ADD_TO_LIST(trail, delivery, forwarded_to, mt_event_text(event, MT_F_TARGET));
   else if (action == MT_WORD_VACATION)
     delivery->flags |= MT_DELIVERY_AUTO_REPLY;
   if (weight(action) > weight(delivery->stored_action))
     delivery->stored_action = action;
   if (mt_event_has(event, MT_F_FILTER))
-    delivery->filter_rule = mt_arena_put(&message->arena, mt_event_text(event, MT_F_FILTER));
+    MT_SAY(trail, delivery, filter_rule, mt_event_text(event, MT_F_FILTER));
   mt_delivery_touch(trail, message, delivery);
 }
 
@@ -149,14 +151,14 @@ is_account_of(MtSpan recipient, const MtEvent *event)
 }
 
 static gboolean
-is_it(const MtMessage *message, const MtDelivery *delivery, const MtEvent *event)
+is_it(const MtDelivery *delivery, const MtEvent *event)
 {
   MtSpan session = mt_event_text(event, MT_F_SESSION);
 
-  if (session.len && delivery->session)
-    return mt_span_equal(text(message, delivery->session), session);
-  return delivery->status == MT_WORD_SENT && !delivery->next_queue_id
-         && is_account_of(text(message, delivery->recipient), event);
+  if (session.len && mt_delivery_said(delivery)->session)
+    return mt_span_equal(MT_SAID(delivery, session), session);
+  return delivery->status == MT_WORD_SENT && !mt_delivery_said(delivery)->next_queue_id
+         && is_account_of(MT_SAID(delivery, recipient), event);
 }
 
 /* Returns: how many messages with this Message-ID there were; the joined delivery's
@@ -178,7 +180,7 @@ find_delivery(MtTrail *trail, const MtEvent *event, guint64 hash, MtMessage **me
       if (mt_message_more(candidate)->n_away)
         mt_message_recall(trail, candidate, mt_event_text(event, MT_F_ACCOUNT));
       for (guint i = 0; i < candidate->n_deliveries; i++)
-        if (is_it(candidate, &candidate->deliveries[i], event))
+        if (is_it(&candidate->deliveries[i], event))
           {
             *message = candidate;
             *delivery = &candidate->deliveries[i];
@@ -233,7 +235,7 @@ apply_waiting(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint64 
       next = mt_pending_next(trail, MT_PENDING_STORED, key, pending);
       mt_pending_read(pending, &event, &line);
       if (!mt_event_has(&event, MT_F_SESSION)
-          && !is_account_of(text(message, delivery->recipient), &event))
+          && !is_account_of(MT_SAID(delivery, recipient), &event))
         continue;
       apply(trail, message, delivery, &event);
       mt_pending_use_up(trail, pending);
@@ -246,12 +248,12 @@ mt_mailbox_delivered(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
   guint64 message_id, whole, local;
   MtSpan recipient;
 
-  if (delivery->session && mt_pending_waits(trail, MT_PENDING_STORED))
-    apply_waiting(trail, message, delivery, session_key(trail, text(message, delivery->session)));
-  if (!trail->waiting_by_id || !message->in_message_ids || !delivery->recipient)
+  if (mt_delivery_said(delivery)->session && mt_pending_waits(trail, MT_PENDING_STORED))
+    apply_waiting(trail, message, delivery, session_key(trail, MT_SAID(delivery, session)));
+  if (!trail->waiting_by_id || !message->in_message_ids || !mt_delivery_said(delivery)->recipient)
     return;
   /* What is applied adds to the message's texts: the span is not good any more. */
-  recipient = text(message, delivery->recipient);
+  recipient = MT_SAID(delivery, recipient);
   message_id = mt_trail_hash(trail, text(message, message->message_id));
   whole = recipient_key(trail, message_id, recipient);
   local = recipient_key(trail, message_id, local_part(recipient));

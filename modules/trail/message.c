@@ -124,7 +124,10 @@ free_more(MtTrail *trail, MtMessageMore *more)
 static void
 free_message(MtTrail *trail, MtMessage *message)
 {
-  mt_arena_leave(&message->arena, &trail->pool);
+  mt_arena_clear(&message->arena, &trail->pool);
+  for (guint i = 0; i < message->n_deliveries; i++)
+    mt_arena_clear(&message->deliveries[i].arena, &trail->pool);
+  message->n_deliveries = 0;
   resize_deliveries(trail, message, 0);
   if (message->more)
     free_more(trail, message->more);
@@ -148,12 +151,206 @@ mt_messages_clear(MtTrail *trail)
   g_free(trail->gone);
   g_free(trail->gone_before);
   trail->gone_count = 0;
-  trail->message_bytes = 0;
   trail->any_gone = FALSE;
 }
 
-/* What most messages hold until they are delivered. */
+/* ---- texts -------------------------------------------------------------------- */
+
+/* What most messages hold until they are delivered, and most deliveries. */
 #define FIRST_TEXT_BYTES 136
+#define FIRST_SAID_BYTES 184
+
+/* Texts grow to this before they are looked through. */
+#define PACKED_BYTES 2048
+
+#define TEXTS(type, first, last) \
+  ((G_STRUCT_OFFSET(type, last) - G_STRUCT_OFFSET(type, first)) / sizeof(MtText) + 1)
+
+/* Numbers of texts that stand in a row. */
+typedef struct
+{
+  MtText *first;
+  guint count;
+} Row;
+
+/* All that a message holds of its arena, and a delivery. */
+static void
+rows_of_message(MtMessage *message, Row rows[2])
+{
+  rows[0] = (Row){ &message->host, TEXTS(MtMessage, host, parent_queue_id) };
+  rows[1] = (Row){ NULL, 0 };
+  if (message->more)
+    rows[1] = (Row){ &message->more->spam_action, TEXTS(MtMessageMore, spam_action, dmarc) };
+}
+
+static void
+rows_of_delivery(MtDelivery *delivery, MtText *account, Row rows[2])
+{
+  MtSaid *said = (gpointer) delivery->arena.bytes;
+
+  rows[0] = (Row){ &said->recipient, TEXTS(MtSaid, recipient, filter_rule) };
+  rows[1] = (Row){ account, delivery->counted.account_is == MT_ACCOUNT_OWN };
+}
+
+static guint
+bytes_of_rows(const MtArena *arena, const Row rows[2])
+{
+  guint bytes = 0;
+
+  for (guint row = 0; row < 2; row++)
+    for (guint i = 0; i < rows[row].count; i++)
+      if (rows[row].first[i])
+        bytes += mt_arena_text_bytes(mt_arena_get(arena, rows[row].first[i]));
+  return bytes;
+}
+
+/* Without the texts that nothing holds any more.  Returns: the arena as it was. */
+static MtArena
+pack_message(MtTrail *trail, MtMessage *message)
+{
+  MtArena before = message->arena;
+  Row rows[2];
+
+  rows_of_message(message, rows);
+  mt_arena_init(&message->arena, &trail->pool, 0, bytes_of_rows(&before, rows) + FIRST_TEXT_BYTES);
+  for (guint row = 0; row < 2; row++)
+    mt_arena_pack(&before, &message->arena, &trail->pool, rows[row].first, rows[row].count);
+  return before;
+}
+
+/* The numbers move with the head of the arena. */
+static void
+pack_delivery(MtTrail *trail, MtDelivery *delivery)
+{
+  MtArena before = delivery->arena;
+  MtText account = delivery->counted.account;
+  Row rows[2];
+
+  rows_of_delivery(delivery, &account, rows);
+  mt_arena_init(&delivery->arena, &trail->pool, sizeof(MtSaid),
+                bytes_of_rows(&before, rows) + FIRST_SAID_BYTES);
+  memcpy(delivery->arena.bytes, before.bytes, sizeof(MtSaid));
+  rows_of_delivery(delivery, &account, rows);
+  for (guint row = 0; row < 2; row++)
+    mt_arena_pack(&before, &delivery->arena, &trail->pool, rows[row].first, rows[row].count);
+  delivery->counted.account = account;
+  mt_arena_clear(&before, &trail->pool);
+}
+
+/* The text may be one of the message's. */
+static MtText
+put_packed(MtTrail *trail, MtMessage *message, MtSpan text)
+{
+  MtArena before = pack_message(trail, message);
+  MtText number = mt_arena_put(&message->arena, &trail->pool, text);
+
+  mt_arena_clear(&before, &trail->pool);
+  return number;
+}
+
+void
+mt_message_put(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text)
+{
+  MtText number = *field ? mt_arena_replace(&message->arena, &trail->pool, *field, text)
+                         : mt_arena_put(&message->arena, &trail->pool, text);
+
+  if (G_UNLIKELY(!number && text.at))
+    number = put_packed(trail, message, text);
+  *field = number;
+}
+
+const MtSaid mt_delivery_nothing_said = { .last_at = MT_NO_TIME, .delay_us = MT_NO_NUMBER };
+
+MtSaid *
+mt_delivery_need_said(MtTrail *trail, MtDelivery *delivery)
+{
+  if (!delivery->arena.size)
+    {
+      mt_arena_init(&delivery->arena, &trail->pool, sizeof(MtSaid), FIRST_SAID_BYTES);
+      memcpy(delivery->arena.bytes, &mt_delivery_nothing_said, sizeof(MtSaid));
+    }
+  return (gpointer) delivery->arena.bytes;
+}
+
+static MtText *
+said_field(const MtDelivery *delivery, gsize field)
+{
+  return (gpointer) (delivery->arena.bytes + field);
+}
+
+/* One after the other, from @field on. */
+static void
+say(MtTrail *trail, MtDelivery *delivery, gsize field, const MtSpan *texts, guint count)
+{
+  MtText *numbers;
+  guint bytes = 0;
+
+  for (guint i = 0; i < count; i++)
+    bytes += texts[i].at ? mt_arena_text_bytes(texts[i]) : 0;
+  if (bytes)
+    mt_delivery_need_said(trail, delivery);
+  if (!delivery->arena.size)
+    return;
+  if (!mt_arena_reserve(&delivery->arena, &trail->pool, bytes))
+    {
+      pack_delivery(trail, delivery);
+      mt_arena_reserve(&delivery->arena, &trail->pool, bytes);
+    }
+  numbers = said_field(delivery, field);
+  for (guint i = 0; i < count; i++)
+    numbers[i] = !texts[i].at ? 0
+                 : numbers[i]
+                     ? mt_arena_replace(&delivery->arena, &trail->pool, numbers[i], texts[i])
+                     : mt_arena_write(&delivery->arena, texts[i]);
+}
+
+void
+mt_delivery_say(MtTrail *trail, MtDelivery *delivery, gsize field, MtSpan text)
+{
+  say(trail, delivery, field, &text, 1);
+}
+
+MtText
+mt_delivery_own_text(MtTrail *trail, MtDelivery *delivery, MtSpan text)
+{
+  mt_delivery_need_said(trail, delivery);
+  if (!mt_arena_has_room(&delivery->arena, text))
+    pack_delivery(trail, delivery);
+  return mt_arena_put(&delivery->arena, &trail->pool, text);
+}
+
+/* A commit is past: few lines follow that say more. */
+static void
+settle_texts(MtTrail *trail, MtMessage *message)
+{
+  Row rows[2];
+
+  rows_of_message(message, rows);
+  if (message->arena.used > PACKED_BYTES
+      && message->arena.used > 2 * bytes_of_rows(&message->arena, rows))
+    {
+      MtArena before = pack_message(trail, message);
+
+      mt_arena_clear(&before, &trail->pool);
+    }
+  mt_arena_fit(&message->arena, &trail->pool);
+}
+
+static void
+settle_delivery_texts(MtTrail *trail, MtDelivery *delivery)
+{
+  Row rows[2];
+
+  if (!delivery->arena.size)
+    return;
+  rows_of_delivery(delivery, &delivery->counted.account, rows);
+  if (delivery->arena.used > PACKED_BYTES
+      && delivery->arena.used > 2 * bytes_of_rows(&delivery->arena, rows))
+    pack_delivery(trail, delivery);
+  mt_arena_fit(&delivery->arena, &trail->pool);
+}
+
+/* ---- messages ----------------------------------------------------------------- */
 
 static MtMessage *
 new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint64 hash, MtTime at)
@@ -166,10 +363,10 @@ new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint
   message->day = mt_time_day(at);
   message->stored_day = MT_NO_DAY;
   message->size = message->nrcpt = message->port = MT_NO_NUMBER;
-  mt_arena_init(&message->arena, &trail->pool, FIRST_TEXT_BYTES);
-  message->host = mt_arena_put(&message->arena, host);
-  message->instance = mt_arena_put(&message->arena, instance);
-  message->queue_id = mt_arena_put(&message->arena, queue_id);
+  mt_arena_init(&message->arena, &trail->pool, 0, FIRST_TEXT_BYTES);
+  message->host = mt_arena_put(&message->arena, &trail->pool, host);
+  message->instance = mt_arena_put(&message->arena, &trail->pool, instance);
+  message->queue_id = mt_arena_put(&message->arena, &trail->pool, queue_id);
   mt_table_add(&trail->by_queue_id, message, hash);
   mt_slab_use(&trail->messages, message);
   return message;
@@ -199,7 +396,6 @@ static void
 evict(MtTrail *trail, MtMessage *message)
 {
   trail->any_gone = TRUE;
-  trail->message_bytes -= message->bytes;
   remember_gone(trail, message->by_queue_id.hash);
   if (message->in_message_ids)
     remember_gone(trail, message->by_message_id.hash);
@@ -213,11 +409,18 @@ evict(MtTrail *trail, MtMessage *message)
   trail->counters.evicted++;
 }
 
+/* But for the tables, which follow from how many there are. */
+static gsize
+message_bytes(const MtTrail *trail)
+{
+  return trail->messages.count * sizeof(MtMessage) + trail->pool.bytes;
+}
+
 static gboolean
 is_too_much(const MtTrail *trail)
 {
   return trail->messages.count > trail->settings->max_messages
-         || trail->message_bytes / MT_MESSAGE_MAX_BYTES > trail->settings->max_messages;
+         || message_bytes(trail) / MT_MESSAGE_MAX_BYTES > trail->settings->max_messages;
 }
 
 void
@@ -253,12 +456,6 @@ mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
 
 /* ---- from the disk ------------------------------------------------------------ */
 
-static MtText
-put(MtMessage *message, MtSpan text)
-{
-  return mt_arena_put(&message->arena, text);
-}
-
 static guint32
 recipient_hash(const MtTrail *trail, MtSpan recipient)
 {
@@ -274,9 +471,6 @@ add_delivery(MtTrail *trail, MtMessage *message)
     resize_deliveries(trail, message, MAX(2 * message->size_deliveries, 1));
   delivery = &message->deliveries[message->n_deliveries++];
   memset(delivery, 0, sizeof *delivery);
-  delivery->delay_us = MT_NO_NUMBER;
-  delivery->stored_day = MT_NO_DAY;
-  delivery->last_at = MT_NO_TIME;
   return delivery;
 }
 
@@ -375,41 +569,43 @@ next(Walk *walk)
 }
 
 static void
-load_delivery_texts(MtMessage *message, MtDelivery *delivery, const MtDeliveryRow *row)
+load_delivery_texts(MtTrail *trail, MtDelivery *delivery, const MtDeliveryRow *row)
 {
   MtIp ip;
 
-  delivery->recipient = put(message, row->recipient);
-  delivery->orig_recipient = put(message, row->orig_recipient);
-  delivery->relay_name = put(message, row->relay_name);
+  MT_SAY(trail, delivery, recipient, row->recipient);
+  MT_SAY(trail, delivery, orig_recipient, row->orig_recipient);
+  MT_SAY(trail, delivery, relay_name, row->relay_name);
   if (row->relay_ip.at && mt_ip_parse(row->relay_ip, &ip))
-    delivery->relay_ip = put(message, row->relay_ip);
-  delivery->transport = put(message, row->transport);
-  delivery->dsn = put(message, row->dsn);
-  delivery->reply = put(message, row->reply);
-  delivery->next_queue_id = put(message, row->next_queue_id);
-  delivery->session = put(message, row->session);
-  delivery->mailbox = put(message, row->mailbox);
-  delivery->forwarded_to = put(message, row->forwarded_to);
-  delivery->filter_rule = put(message, row->filter_rule);
+    MT_SAY(trail, delivery, relay_ip, row->relay_ip);
+  MT_SAY(trail, delivery, transport, row->transport);
+  MT_SAY(trail, delivery, dsn, row->dsn);
+  MT_SAY(trail, delivery, reply, row->reply);
+  MT_SAY(trail, delivery, next_queue_id, row->next_queue_id);
+  MT_SAY(trail, delivery, session, row->session);
+  MT_SAY(trail, delivery, mailbox, row->mailbox);
+  MT_SAY(trail, delivery, forwarded_to, row->forwarded_to);
+  MT_SAY(trail, delivery, filter_rule, row->filter_rule);
 }
 
 static void
 load_delivery(MtTrail *trail, MtMessage *message, const MtDeliveryRow *row)
 {
   MtDelivery *delivery = add_delivery(trail, message);
+  MtSaid *said;
 
   delivery->id = row->id;
   set_recipient_hash(message, delivery, recipient_hash(trail, row->recipient));
   delivery->flags = row->flags;
-  delivery->last_at = row->last_at;
-  delivery->delay_us = row->delay_us;
+  said = mt_delivery_need_said(trail, delivery);
+  said->last_at = row->last_at;
+  said->delay_us = row->delay_us;
   delivery->attempts = row->attempts;
   delivery->revision = row->revision;
   delivery->status = row->status;
   delivery->stored_action = row->stored_action;
-  delivery->stored_day = row->day;
-  load_delivery_texts(message, delivery, row);
+  delivery->stored = TRUE;
+  load_delivery_texts(trail, delivery, row);
   delivery->counted.outcome = row->outcome;
   delivery->counted.direction = row->direction;
 }
@@ -424,28 +620,28 @@ load_verdict(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
     return;
   more = mt_message_need_more(trail, message);
   more->spam_score = row->spam_score;
-  more->spam_action = put(message, row->spam_action);
-  more->virus = put(message, row->virus);
-  more->spf = put(message, row->spf);
-  more->dkim = put(message, row->dkim);
-  more->dmarc = put(message, row->dmarc);
+  mt_message_put(trail, message, &more->spam_action, row->spam_action);
+  mt_message_put(trail, message, &more->virus, row->virus);
+  mt_message_put(trail, message, &more->spf, row->spf);
+  mt_message_put(trail, message, &more->dkim, row->dkim);
+  mt_message_put(trail, message, &more->dmarc, row->dmarc);
 }
 
 static void
-load_texts(MtMessage *message, const MtMessageRow *row)
+load_texts(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
 {
   MtIp ip;
 
-  message->message_id = put(message, row->message_id);
-  message->sender = put(message, row->sender);
-  message->subject = put(message, row->subject);
+  mt_message_put(trail, message, &message->message_id, row->message_id);
+  mt_message_put(trail, message, &message->sender, row->sender);
+  mt_message_put(trail, message, &message->subject, row->subject);
   if (row->client_ip.at && mt_ip_parse(row->client_ip, &ip))
-    message->client_ip = put(message, row->client_ip);
-  message->client_name = put(message, row->client_name);
-  message->auth_user = put(message, row->auth_user);
-  message->auth_method = put(message, row->auth_method);
-  message->service = put(message, row->service);
-  message->parent_queue_id = put(message, row->parent_queue_id);
+    mt_message_put(trail, message, &message->client_ip, row->client_ip);
+  mt_message_put(trail, message, &message->client_name, row->client_name);
+  mt_message_put(trail, message, &message->auth_user, row->auth_user);
+  mt_message_put(trail, message, &message->auth_method, row->auth_method);
+  mt_message_put(trail, message, &message->service, row->service);
+  mt_message_put(trail, message, &message->parent_queue_id, row->parent_queue_id);
 }
 
 static MtMessage *
@@ -515,8 +711,8 @@ load_counted(MtTrail *trail, MtMessage *message)
     {
       MtDelivery *delivery = &message->deliveries[i];
 
-      mt_flush_count(message, delivery, delivery->counted.outcome, delivery->counted.direction,
-                     &delivery->counted);
+      mt_flush_count(trail, message, delivery, delivery->counted.outcome,
+                     delivery->counted.direction, &delivery->counted);
     }
 }
 
@@ -533,20 +729,6 @@ load_parent(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
     }
   if (parent)
     mt_message_adopt(trail, parent, message);
-}
-
-static void
-weigh(MtTrail *trail, MtMessage *message)
-{
-  const MtMessageMore *more = message->more;
-  gsize bytes = sizeof *message + message->arena.size
-                + message->size_deliveries * sizeof *message->deliveries;
-
-  if (more)
-    bytes += sizeof *more + more->size_index * sizeof *more->index
-             + more->size_away * sizeof *more->away;
-  trail->message_bytes += bytes - message->bytes;
-  message->bytes = bytes;
 }
 
 MtMessage *
@@ -572,7 +754,7 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
   message->nrcpt = row->nrcpt;
   message->port = row->port;
   message->flags = row->flags;
-  load_texts(message, row);
+  load_texts(trail, message, row);
   load_verdict(trail, message, row);
   index_message_id(trail, message);
   if (row->n_away)
@@ -585,7 +767,6 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
   if (row->parent_id)
     load_parent(trail, message, row);
   load_counted(trail, message);
-  weigh(trail, message);
   trail->counters.late++;
   return message;
 }
@@ -686,9 +867,8 @@ recalled(gpointer sink, const MtDeliveryRow *row)
       return;
   load_delivery(recall->trail, message, row);
   delivery = &message->deliveries[message->n_deliveries - 1];
-  delivery->stored_day = message->stored_day;
-  mt_flush_count(message, delivery, delivery->counted.outcome, delivery->counted.direction,
-                 &delivery->counted);
+  mt_flush_count(recall->trail, message, delivery, delivery->counted.outcome,
+                 delivery->counted.direction, &delivery->counted);
   more->n_away -= more->n_away > 0;
   if (!mt_judge_is_at_end(delivery))
     more->n_away_waiting -= more->n_away_waiting > 0;
@@ -727,9 +907,10 @@ let_leave(MtTrail *trail, MtMessage *message)
   note_away(trail, message);
   for (guint i = 0; i < gone; i++)
     {
-      const MtDelivery *delivery = &message->deliveries[i];
+      MtDelivery *delivery = &message->deliveries[i];
 
-      if (delivery->stored_day == MT_NO_DAY) /* by ignore-mail */
+      mt_arena_clear(&delivery->arena, &trail->pool);
+      if (!delivery->stored) /* by ignore-mail */
         continue;
       add_away(more, delivery->recipient_hash);
       more->n_away++;
@@ -746,47 +927,14 @@ let_leave(MtTrail *trail, MtMessage *message)
 #define TEXTS(type, first, last) \
   ((G_STRUCT_OFFSET(type, last) - G_STRUCT_OFFSET(type, first)) / sizeof(MtText) + 1)
 
-/* Without the texts that nothing holds any more. */
-static void
-pack(MtTrail *trail, MtMessage *message)
-{
-  MtText sender = message->sender, auth_user = message->auth_user;
-  MtArena packed;
-
-  mt_arena_init(&packed, &trail->pool, FIRST_TEXT_BYTES);
-  mt_arena_pack(&message->arena, &packed, &message->host, TEXTS(MtMessage, host, parent_queue_id));
-  if (message->more)
-    mt_arena_pack(&message->arena, &packed, &message->more->spam_action,
-                  TEXTS(MtMessageMore, spam_action, dmarc));
-  for (guint i = 0; i < message->n_deliveries; i++)
-    {
-      MtDelivery *delivery = &message->deliveries[i];
-
-      mt_arena_pack(&message->arena, &packed, &delivery->recipient,
-                    TEXTS(MtDelivery, recipient, filter_rule));
-      if (delivery->counted.account == sender)
-        delivery->counted.account = message->sender;
-      else if (delivery->counted.account == auth_user)
-        delivery->counted.account = message->auth_user;
-      else
-        mt_arena_pack(&message->arena, &packed, &delivery->counted.account, 1);
-    }
-  mt_arena_leave(&message->arena, &trail->pool);
-  message->arena = packed;
-  message->packed = packed.used;
-}
-
-/* Texts grow to this, or twice what they were, before they are looked through. */
-#define PACKED_BYTES 2048
-
 void
 mt_message_settle(MtTrail *trail, MtMessage *message)
 {
   if (message->n_deliveries > MT_MESSAGE_MAX_DELIVERIES)
     let_leave(trail, message);
-  if (message->arena.used > MAX(PACKED_BYTES, 2 * message->packed))
-    pack(trail, message);
-  weigh(trail, message);
+  settle_texts(trail, message);
+  for (guint i = 0; i < message->n_deliveries; i++)
+    settle_delivery_texts(trail, &message->deliveries[i]);
 }
 
 static void
@@ -1017,10 +1165,10 @@ tell_refusal(MtTrail *trail, const MtMessage *message, const MtEvent *event, MtW
 
 /* Keeps the first that is said; a second telling must not undo it. */
 static void
-keep_text(MtMessage *message, MtText *field, const MtEvent *event, MtField from)
+keep_text(MtTrail *trail, MtMessage *message, MtText *field, const MtEvent *event, MtField from)
 {
   if (!*field && mt_event_has(event, from))
-    *field = put(message, event->value[from].text);
+    mt_message_put(trail, message, field, event->value[from].text);
 }
 
 static void
@@ -1105,10 +1253,10 @@ fold_client(MtTrail *trail, MtMessage *message, const MtEvent *event)
     {
       MtField from = name == MT_F_CLIENT_NAME ? MT_F_CLIENT_IP : MT_F_ORIG_CLIENT_IP;
 
-      message->client_ip = put(message, mt_event_ip_text(event, from));
+      mt_message_put(trail, message, &message->client_ip, mt_event_ip_text(event, from));
     }
   if (mt_event_has(event, name))
-    message->client_name = put(message, event->value[name].text);
+    mt_message_put(trail, message, &message->client_name, event->value[name].text);
   if (mt_event_has(event, MT_F_AUTH_USER) || mt_event_has(event, MT_F_UID) || is_local_user(event)
       || mt_event_word(event, MT_F_DIRECTION) == MT_WORD_OUT || (ip && mt_trail_is_ours(trail, ip)))
     message->flags |= MT_MESSAGE_OURS;
@@ -1131,7 +1279,7 @@ learn_message_id(MtTrail *trail, MtMessage *message, MtSpan id)
       id = mt_span(whole, id.len + 2);
     }
   mt_message_whole(trail, message);
-  message->message_id = put(message, id);
+  mt_message_put(trail, message, &message->message_id, id);
   index_message_id(trail, message);
   mt_hops_identified(trail, message);
   mt_verdict_identified(trail, message);
@@ -1151,8 +1299,8 @@ fold_login(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent
       || !(mt_event_has(event, MT_F_SERVICE) || mt_event_has(event, MT_F_SESSION))
       || !mt_access_of_connection(trail, line, event, &account, &method))
     return;
-  message->auth_user = put(message, account);
-  message->auth_method = put(message, method);
+  mt_message_put(trail, message, &message->auth_user, account);
+  mt_message_put(trail, message, &message->auth_method, method);
   message->flags |= MT_MESSAGE_OURS;
 }
 
@@ -1160,7 +1308,7 @@ fold_login(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent
 static void
 take_envelope(MtTrail *trail, MtMessage *message, const MtEvent *event)
 {
-  keep_text(message, &message->sender, event, MT_F_SENDER);
+  keep_text(trail, message, &message->sender, event, MT_F_SENDER);
   if (mt_event_has(event, MT_F_SIZE))
     message->size = mt_event_number(event, MT_F_SIZE, 0);
   message->nrcpt = MAX(message->nrcpt, mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER));
@@ -1274,11 +1422,11 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
   message->flags |= MT_MESSAGE_ACCEPTED;
   fold_client(trail, message, event);
   fold_login(trail, line, message, event);
-  keep_text(message, &message->auth_user, event, MT_F_AUTH_USER);
-  keep_text(message, &message->auth_method, event, MT_F_AUTH_METHOD);
-  keep_text(message, &message->subject, event, MT_F_SUBJECT);
+  keep_text(trail, message, &message->auth_user, event, MT_F_AUTH_USER);
+  keep_text(trail, message, &message->auth_method, event, MT_F_AUTH_METHOD);
+  keep_text(trail, message, &message->subject, event, MT_F_SUBJECT);
   take_envelope(trail, message, event);
-  message->service = put(message, service);
+  mt_message_put(trail, message, &message->service, service);
   message->port = port_of(service, event);
   if (mt_event_has(event, MT_F_ORIG_QUEUE_ID))
     mt_hops_from(trail, message, mt_event_text(event, MT_F_ORIG_QUEUE_ID),
@@ -1293,17 +1441,17 @@ fold_accept(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 
 /* cleanup and the queue manager log under the instance's own name. */
 static void
-take_instance(MtMessage *message, const MtLine *line)
+take_instance(MtTrail *trail, MtMessage *message, const MtLine *line)
 {
   if (!message->instance || !is_same_instance(message, line))
-    message->instance = put(message, instance_of(line));
+    mt_message_put(trail, message, &message->instance, instance_of(line));
 }
 
 static void
 fold_message_id(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *event)
 {
   message->flags |= MT_MESSAGE_CLEANED;
-  take_instance(message, line);
+  take_instance(trail, message, line);
   learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
@@ -1324,7 +1472,7 @@ fold_queued(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
     mt_message_whole(trail, message);
   message->flags |= MT_MESSAGE_ACTIVE;
   end_transaction(trail, message);
-  take_instance(message, line);
+  take_instance(trail, message, line);
   take_envelope(trail, message, event);
   tell_sent(trail, message, line->time, FALSE);
   if (first) /* rows of deliveries hold sender and size too */
@@ -1340,8 +1488,9 @@ find_judged(MtTrail *trail, MtMessage *message, guint32 hash, MtSpan recipient)
 
   for (MtDelivery *delivery = next(&places); delivery; delivery = next(&places))
     {
-      if (!delivery->attempts && delivery->stored_action && !delivery->orig_recipient
-          && mt_span_equal_nocase(mt_message_text(message, delivery->recipient), recipient))
+      if (!delivery->attempts && delivery->stored_action
+          && !mt_delivery_said(delivery)->orig_recipient
+          && mt_span_equal_nocase(MT_SAID(delivery, recipient), recipient))
         return delivery;
     }
   return NULL;
@@ -1364,14 +1513,14 @@ find_forerunner(const MtMessage *message, MtSpan recipient, MtSpan orig_recipien
   for (guint i = end > MT_TABLE_MAX_WALK ? end - MT_TABLE_MAX_WALK : 0; i < end; i++)
     {
       MtDelivery *delivery = &message->deliveries[i];
-      MtSpan to = mt_message_text(message, delivery->recipient);
+      MtSpan to = MT_SAID(delivery, recipient);
 
       if (is_final(delivery->status) || delivery->flags & MT_DELIVERY_REFUSED)
         continue;
-      if (!delivery->orig_recipient && mt_span_equal(to, orig_recipient))
+      if (!mt_delivery_said(delivery)->orig_recipient && mt_span_equal(to, orig_recipient))
         return delivery;
       if (to.len > recipient.len && to.at[recipient.len] == '@' && mt_span_starts(to, recipient)
-          && mt_span_equal(mt_message_text(message, delivery->orig_recipient), orig_recipient))
+          && mt_span_equal(MT_SAID(delivery, orig_recipient), orig_recipient))
         return delivery;
     }
   return NULL;
@@ -1385,8 +1534,8 @@ find_delivery(MtTrail *trail, MtMessage *message, guint32 hash, MtSpan recipient
   MtDelivery *delivery;
 
   while ((delivery = next(&places))
-         && !(mt_span_equal(mt_message_text(message, delivery->recipient), recipient)
-              && mt_span_equal(mt_message_text(message, delivery->orig_recipient), orig_recipient)))
+         && !(mt_span_equal(MT_SAID(delivery, recipient), recipient)
+              && mt_span_equal(MT_SAID(delivery, orig_recipient), orig_recipient)))
     continue;
   return delivery;
 }
@@ -1396,6 +1545,7 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
                     gboolean create)
 {
   guint32 hash = recipient_hash(trail, recipient);
+  MtSpan texts[] = { recipient, orig_recipient };
   MtDelivery *delivery = find_delivery(trail, message, hash, recipient, orig_recipient);
 
   if (!delivery && mt_message_more(message)->n_away)
@@ -1407,7 +1557,7 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
   if (delivery || !create)
     return delivery;
   delivery = find_forerunner(message, recipient, orig_recipient);
-  if (delivery && delivery->orig_recipient)
+  if (delivery && mt_delivery_said(delivery)->orig_recipient)
     return delivery;
   if (!delivery)
     delivery = find_judged(trail, message, hash, recipient);
@@ -1420,8 +1570,7 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
     }
   delivery->flags &= ~MT_DELIVERY_PLACEHOLDER;
   set_recipient_hash(message, delivery, hash);
-  delivery->recipient = put(message, recipient);
-  delivery->orig_recipient = put(message, orig_recipient);
+  say(trail, delivery, G_STRUCT_OFFSET(MtSaid, recipient), texts, G_N_ELEMENTS(texts));
   return delivery;
 }
 
@@ -1433,30 +1582,34 @@ supersedes(const MtDelivery *delivery, MtWord status, MtTime at)
     return TRUE;
   if (is_final(delivery->status) != is_final(status))
     return is_final(status);
-  return at >= delivery->last_at;
+  return at >= mt_delivery_said(delivery)->last_at;
 }
 
 static void
-fold_attempt(MtMessage *message, MtDelivery *delivery, const MtEvent *event)
+fold_attempt(MtTrail *trail, MtDelivery *delivery, const MtEvent *event)
 {
   const MtIp *relay_ip = mt_event_ip(event, MT_F_RELAY_IP);
   gchar ip[MT_IP_TEXT_BYTES];
+  MtSpan texts[] = { mt_event_text(event, MT_F_RELAY_NAME),
+                     relay_ip ? mt_span(ip, mt_ip_format(relay_ip, ip)) : MT_NO_SPAN,
+                     mt_event_text(event, MT_F_TRANSPORT),
+                     mt_event_text(event, MT_F_DSN),
+                     mt_event_text(event, MT_F_REPLY),
+                     mt_event_text(event, MT_F_NEXT_QUEUE_ID),
+                     mt_event_text(event, MT_F_SESSION) };
 
-  delivery->status = mt_event_word(event, MT_F_STATUS);
-  delivery->delay_us = mt_event_number(event, MT_F_DELAY, MT_NO_NUMBER);
-  delivery->relay_name = put(message, mt_event_text(event, MT_F_RELAY_NAME));
-  delivery->relay_ip = 0;
-  if (relay_ip)
-    delivery->relay_ip = put(message, mt_span(ip, mt_ip_format(relay_ip, ip)));
-  delivery->transport = put(message, mt_event_text(event, MT_F_TRANSPORT));
+  G_STATIC_ASSERT(TEXTS(MtSaid, relay_name, session) == G_N_ELEMENTS(texts));
   if (mt_event_has(event, MT_F_REPLY) || !(delivery->flags & MT_DELIVERY_ANSWERED))
+    say(trail, delivery, G_STRUCT_OFFSET(MtSaid, relay_name), texts, G_N_ELEMENTS(texts));
+  else /* what was answered is the reply */
     {
-      delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
-      delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+      say(trail, delivery, G_STRUCT_OFFSET(MtSaid, relay_name), texts, 3);
+      say(trail, delivery, G_STRUCT_OFFSET(MtSaid, next_queue_id), texts + 5, 2);
     }
+  mt_delivery_need_said(trail, delivery)->delay_us =
+      mt_event_number(event, MT_F_DELAY, MT_NO_NUMBER);
+  delivery->status = mt_event_word(event, MT_F_STATUS);
   delivery->flags &= ~MT_DELIVERY_ANSWERED;
-  delivery->next_queue_id = put(message, mt_event_text(event, MT_F_NEXT_QUEUE_ID));
-  delivery->session = put(message, mt_event_text(event, MT_F_SESSION));
 }
 
 /* Mailboxes that a delivery agent of ours writes to live here. */
@@ -1497,6 +1650,7 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
   MtDelivery *delivery = mt_message_delivery(trail, message, recipient,
                                              mt_event_text(event, MT_F_ORIG_RECIPIENT), TRUE);
   gboolean latest = supersedes(delivery, status, line->time);
+  MtSaid *said;
 
   take_envelope(trail, message, event);
   if (status == MT_WORD_NONE) /* begun: who gets it is known, what became of it is not */
@@ -1512,16 +1666,17 @@ fold_delivery(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEv
   if (status == MT_WORD_DEFERRED)
     note_attempt(trail, line, message, delivery, event);
   if (latest)
-    fold_attempt(message, delivery, event);
-  delivery->last_at = MAX(delivery->last_at, line->time);
+    fold_attempt(trail, delivery, event);
+  said = mt_delivery_need_said(trail, delivery);
+  said->last_at = MAX(said->last_at, line->time);
   mt_delivery_touch(trail, message, delivery);
   if (!latest || status != MT_WORD_SENT)
     return;
-  if (delivery->next_queue_id)
+  if (mt_delivery_said(delivery)->next_queue_id)
     mt_hops_to(trail, message, delivery);
   else if (is_mailbox_delivery(event))
     mt_trail_learn_address(trail, recipient);
-  if (delivery->session || message->message_id)
+  if (mt_delivery_said(delivery)->session || message->message_id)
     mt_mailbox_delivered(trail, message, delivery);
 }
 
@@ -1634,9 +1789,9 @@ refuse_recipient(MtTrail *trail, const MtLine *line, MtMessage *message, const M
   if (delivery->attempts)
     return;
   delivery->flags |= MT_DELIVERY_REFUSED;
-  delivery->last_at = line->time;
-  delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
-  delivery->reply = put(message, mt_event_text(event, MT_F_REASON));
+  mt_delivery_need_said(trail, delivery)->last_at = line->time;
+  MT_SAY(trail, delivery, dsn, mt_event_text(event, MT_F_DSN));
+  MT_SAY(trail, delivery, reply, mt_event_text(event, MT_F_REASON));
   mt_delivery_touch(trail, message, delivery);
 }
 
@@ -1654,8 +1809,8 @@ fold_reject(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEven
 {
   MtWord action = mt_event_word(event, MT_F_ACTION);
 
-  keep_text(message, &message->sender, event, MT_F_SENDER);
-  keep_text(message, &message->subject, event, MT_F_SUBJECT);
+  keep_text(trail, message, &message->sender, event, MT_F_SENDER);
+  keep_text(trail, message, &message->subject, event, MT_F_SUBJECT);
   switch (action)
     {
     case MT_WORD_HOLD:
@@ -1684,8 +1839,8 @@ take_answer(MtTrail *trail, MtMessage *message, const MtEvent *event)
 
   if (is_final(delivery->status))
     return;
-  delivery->dsn = put(message, mt_event_text(event, MT_F_DSN));
-  delivery->reply = put(message, mt_event_text(event, MT_F_REPLY));
+  MT_SAY(trail, delivery, dsn, mt_event_text(event, MT_F_DSN));
+  MT_SAY(trail, delivery, reply, mt_event_text(event, MT_F_REPLY));
   delivery->flags |= MT_DELIVERY_ANSWERED;
   mt_delivery_touch(trail, message, delivery);
 }
@@ -1752,7 +1907,7 @@ fold(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEvent *even
       mt_verdict_fold(trail, message, event);
       return;
     case MT_EVENT_HEADER:
-      keep_text(message, &message->subject, event, MT_F_SUBJECT);
+      keep_text(trail, message, &message->subject, event, MT_F_SUBJECT);
       return;
     case MT_EVENT_NOTICE:
       fold_notice(trail, message, event);

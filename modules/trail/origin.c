@@ -54,7 +54,7 @@ mark_forward(MtTrail *trail, MtMessage *parent, MtMessage *child, const MtEvent 
 
   if (!delivery || !MT_SPAN_STARTS(reply, "did_0+") || !mt_span_find(reply, MT_SPAN("+0/qp_")))
     return;
-  delivery->next_queue_id = mt_arena_put(&parent->arena, mt_message_text(child, child->queue_id));
+  MT_SAY(trail, delivery, next_queue_id, mt_message_text(child, child->queue_id));
   mt_delivery_touch(trail, parent, delivery);
 }
 

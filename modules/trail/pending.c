@@ -285,7 +285,7 @@ insert(MtTrail *trail, MtPendingKind kind, guint64 key, gsize data_bytes)
 
   pending->kind = kind;
   pending->key = key;
-  pending->data = mt_pool_take(&trail->pool, data_bytes);
+  pending->data = mt_pool_take(&trail->others_pool, data_bytes);
   pending->data_bytes = data_bytes;
   mt_table_add(&trail->by_pending, pending, key);
   mt_slab_use(&trail->pendings, pending);
@@ -339,8 +339,8 @@ mt_pending_next(MtTrail *trail, MtPendingKind kind, guint64 key, MtPending *afte
   if (!mt_pending_waits(trail, kind))
     return NULL;
   key = full_key(kind, key);
-  pending = after ? mt_table_next(&trail->by_pending, after)
-                  : mt_table_first(&trail->by_pending, key);
+  pending =
+      after ? mt_table_next(&trail->by_pending, after) : mt_table_first(&trail->by_pending, key);
   while (pending && (pending->removed || pending->kind != kind || pending->key != key))
     pending = mt_table_next(&trail->by_pending, pending);
   return pending;
@@ -349,7 +349,7 @@ mt_pending_next(MtTrail *trail, MtPendingKind kind, guint64 key, MtPending *afte
 static void
 free_pending(MtTrail *trail, MtPending *pending)
 {
-  mt_pool_give(&trail->pool, pending->data, pending->data_bytes);
+  mt_pool_give(&trail->others_pool, pending->data, pending->data_bytes);
   mt_slab_give(&trail->pendings, pending);
 }
 

@@ -57,16 +57,30 @@ cut(MtPool *pool, gsize bytes)
   return piece;
 }
 
+/* What was given back long ago is not in the processor's cache: the next is on its way while
+ * this one is filled. */
+static void
+fetch(const gchar *piece, gsize bytes)
+{
+  for (gsize at = 0; at < MIN(bytes, 256); at += 64)
+    __builtin_prefetch(piece + at, 1);
+}
+
 gpointer
 mt_pool_take(MtPool *pool, gsize bytes)
 {
   MtPoolFree *free;
 
+  bytes = mt_pool_room(bytes);
+  pool->bytes += bytes;
   if (!HAS_OWN_PIECES || bytes > MT_POOL_MAX_BYTES)
     return g_malloc(bytes);
-  bytes = mt_pool_room(bytes);
   free = &pool->free[bytes / MT_POOL_STEP];
-  return free->count ? free->pieces[--free->count] : cut(pool, bytes);
+  if (!free->count)
+    return cut(pool, bytes);
+  if (--free->count)
+    fetch(free->pieces[free->count - 1], bytes);
+  return free->pieces[free->count];
 }
 
 void
@@ -74,12 +88,14 @@ mt_pool_give(MtPool *pool, gpointer piece, gsize bytes)
 {
   MtPoolFree *free;
 
+  bytes = mt_pool_room(bytes);
+  pool->bytes -= bytes;
   if (!HAS_OWN_PIECES || bytes > MT_POOL_MAX_BYTES)
     {
       g_free(piece);
       return;
     }
-  free = &pool->free[mt_pool_room(bytes) / MT_POOL_STEP];
+  free = &pool->free[bytes / MT_POOL_STEP];
   if (free->count == free->size)
     {
       free->size = MAX(2 * free->size, FIRST_FREE);

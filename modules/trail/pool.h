@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Sizes are rounded up to this; pieces above the limit come from g_malloc(). */
-#define MT_POOL_STEP 16
+#define MT_POOL_STEP 8
 #define MT_POOL_MAX_BYTES 1024
 
 typedef struct MtPoolBlock MtPoolBlock;
@@ -32,13 +32,14 @@ typedef struct
   gchar *at; /* what is left of the newest block */
   gsize left;
   MtPoolBlock *blocks;
+  gsize bytes; /* in use, of all sizes */
 } MtPool;
 
 /* mt_pool_clear: frees the blocks: no piece is good any more.  Larger ones must have been
  * given back.  The pool is as good as new: all zero. */
 void mt_pool_clear(MtPool *pool);
 
-/* mt_pool_take: @bytes, not cleared; at least one. */
+/* mt_pool_take: @bytes, not cleared. */
 gpointer mt_pool_take(MtPool *pool, gsize bytes);
 
 static inline gpointer

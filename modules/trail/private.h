@@ -23,29 +23,47 @@ typedef struct
   gint64 bytes;
   gint32 day;
   gint32 deferrals;
-  MtText account;   /* who sent it, in the message's arena */
-  guint8 outcome;   /* MtOutcome */
-  guint8 direction; /* MtDirection */
-} MtCounted;
+  MtText account;       /* who sent it, if it is ACCOUNT_OWN: in the delivery's arena */
+  guint8 account_is;    /* MtAccountIs */
+  guint8 outcome : 4;   /* MtOutcome */
+  guint8 direction : 4; /* MtDirection */
+} __attribute__((packed, aligned(4))) MtCounted;
 
+/* Where the text stands of who sent a mail: most are the message's. */
+typedef enum
+{
+  MT_ACCOUNT_NONE,
+  MT_ACCOUNT_SENDER,
+  MT_ACCOUNT_AUTH_USER,
+  MT_ACCOUNT_OWN
+} MtAccountIs;
+
+G_STATIC_ASSERT(MT_OUTCOME_COUNT <= 16 && MT_DIRECTION_COUNT <= 16);
 G_STATIC_ASSERT(MT_WORD_COUNT <= G_MAXUINT8 + 1);
+
+/* What lines have said of a delivery stands at the head of its arena: one that was not tried
+ * has none.  See MT_SAID and MT_SAY. */
+typedef struct
+{
+  MtTime last_at;
+  gint64 delay_us;
+  MtText recipient, orig_recipient, relay_name, relay_ip, transport, dsn, reply, next_queue_id;
+  MtText session, mailbox, forwarded_to, filter_rule;
+} MtSaid;
 
 typedef struct
 {
   gint64 id;
-  MtTime last_at;
-  gint64 delay_us;
   MtCounted counted;
+  MtArena arena;
   gint32 attempts;
   gint32 revision;
-  gint32 stored_day;
   guint32 recipient_hash; /* whatever the case of its letters */
-  MtText recipient, orig_recipient, relay_name, relay_ip, transport, dsn, reply, next_queue_id;
-  MtText session, mailbox, forwarded_to, filter_rule;
-  guint8 flags;         /* MT_DELIVERY_* */
-  guint8 status;        /* MtWord */
-  guint8 stored_action; /* MtWord: stored, forwarded, discarded, rejected by the mailbox */
+  guint8 flags;           /* MT_DELIVERY_* */
+  guint8 status;          /* MtWord */
+  guint8 stored_action;   /* MtWord: stored, forwarded, discarded, rejected by the mailbox */
   guint8 dirty : 1;
+  guint8 stored : 1; /* on disk, in the day of its message */
   guint8 removed : 1;
   guint8 ignored : 1; /* by ignore-mail: not on disk */
 } MtDelivery;
@@ -82,12 +100,10 @@ struct MtMessage
   guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
   gint64 size, nrcpt;
   MtLink by_message_id;
-  MtMessage *parent;        /* where that is in memory */
+  MtMessage *parent; /* where that is in memory */
   gint64 id, parent_id, root_id;
   MtTime root_at;
   gint32 day, stored_day, port;
-  guint32 packed; /* bytes of text when it was packed last */
-  guint32 bytes;  /* as counted in the trail's */
 };
 
 /* One login that may still be open, or one that has ended in this batch. */
@@ -206,20 +222,21 @@ struct MtTrail
   const MtTrailSettings *settings;
   const MtTrailBacking *backing;
   MtHashKey key;
-  MtPool pool; /* of what records point to */
+  MtPool pool;        /* of what messages point to */
+  MtPool others_pool; /* of what the other records do */
   MtTrailStart start;
   MtTrailIds ids;
   MtTrailCounters counters;
   MtTable by_queue_id, by_message_id, by_access, by_session, by_attempt, by_pending;
-  gsize message_bytes, access_bytes, pending_bytes;
+  gsize access_bytes, pending_bytes;
   guint waiting[MT_PENDING_KINDS];    /* how many pendings of each kind there are */
   guint waiting_by_id;                /* MT_PENDING_STORED that name no session */
   gboolean any_gone, any_access_gone; /* a message, a login has left memory */
-  MtSlab messages; /* MtMessage, by when they were touched first in a batch; so are accesses */
-  MtSlab accesses; /* MtAccess */
-  MtSlab failures; /* MtFailure */
-  MtSlab pendings; /* MtPending, by when they came */
-  GPtrArray *dirty;          /* MtMessage */
+  MtSlab messages;  /* MtMessage, by when they were touched first in a batch; so are accesses */
+  MtSlab accesses;  /* MtAccess */
+  MtSlab failures;  /* MtFailure */
+  MtSlab pendings;  /* MtPending, by when they came */
+  GPtrArray *dirty; /* MtMessage */
   GPtrArray *dirty_accesses; /* MtAccess */
   GPtrArray *dirty_failures; /* MtFailure */
   GPtrArray *dirty_pendings; /* MtPending; NULL: it is used up */
@@ -330,6 +347,32 @@ mt_message_root(MtMessage *message)
 /* mt_message_delivery: the delivery for this recipient; new where there is none. */
 MtDelivery *mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient,
                                 MtSpan orig_recipient, gboolean create);
+
+extern const MtSaid mt_delivery_nothing_said;
+
+static inline const MtSaid *
+mt_delivery_said(const MtDelivery *delivery)
+{
+  return delivery->arena.size ? (gconstpointer) delivery->arena.bytes : &mt_delivery_nothing_said;
+}
+
+/* mt_delivery_need_said: to be written to, but for its texts; valid until the next text. */
+MtSaid *mt_delivery_need_said(MtTrail *trail, MtDelivery *delivery);
+
+/* mt_delivery_say: @field: where the text's number stands in MtSaid.  @text: none of its own. */
+void mt_delivery_say(MtTrail *trail, MtDelivery *delivery, gsize field, MtSpan text);
+
+/* MT_SAID, MT_SAY: a text of a delivery, by the name of its field. */
+#define MT_SAID(delivery, field) mt_arena_get(&(delivery)->arena, mt_delivery_said(delivery)->field)
+#define MT_SAY(trail, delivery, field, text) \
+  mt_delivery_say((trail), (delivery), G_STRUCT_OFFSET(MtSaid, field), (text))
+
+/* mt_delivery_own_text: puts a text that is none of its own into its arena. */
+MtText mt_delivery_own_text(MtTrail *trail, MtDelivery *delivery, MtSpan text);
+
+/* mt_message_put: @field, of the message or what more it has, is this text now.  Spans of its
+ * texts are not good any more. */
+void mt_message_put(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text);
 
 /* mt_message_no_more: what a message has that was given nothing of it. */
 extern const MtMessageMore mt_message_no_more;
@@ -560,7 +603,7 @@ gboolean mt_trail_is_known_account(MtTrail *trail, MtSpan account);
 /* ---- flush.c ------------------------------------------------------------------- */
 
 /* mt_flush_count: what a delivery in this state adds to activity_daily. */
-void mt_flush_count(MtMessage *message, const MtDelivery *delivery, MtOutcome outcome,
+void mt_flush_count(MtTrail *trail, MtMessage *message, MtDelivery *delivery, MtOutcome outcome,
                     MtDirection direction, MtCounted *counted);
 
 void mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user);

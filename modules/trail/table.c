@@ -94,7 +94,7 @@ mt_table_add(MtTable *table, gpointer record, guint64 hash)
   if (link->next)
     link_at(table, link->next)->before = number;
   *bucket = number;
-  *mt_table_recent(table, link->hash) = (MtRecent){ link->hash, number };
+  *mt_table_recent(table, link->hash) = (MtRecent){ record, link->hash };
   table->count++;
 }
 
@@ -104,8 +104,8 @@ mt_table_remove(MtTable *table, gpointer record)
   MtLink *link = mt_table_link(table, record);
   MtRecent *recent = mt_table_recent(table, link->hash);
 
-  if (recent->number == ((const MtRecord *) record)->number)
-    recent->number = 0;
+  if (recent->record == record)
+    recent->record = NULL;
   if (link->before)
     link_at(table, link->before)->next = link->next;
   else

@@ -24,8 +24,8 @@ typedef struct
 
 typedef struct
 {
+  gpointer record; /* the newest of this hash; NULL: none */
   guint32 hash;
-  guint32 number; /* the newest of this hash; 0: none */
 } MtRecent;
 
 typedef struct
@@ -86,14 +86,14 @@ mt_table_first(const MtTable *table, guint64 hash)
 {
   guint32 kept = hash;
   MtRecent *recent = mt_table_recent(table, kept);
-  const MtRecord *record;
+  gpointer record;
 
-  if (recent->number && recent->hash == kept)
-    return mt_slab_at(table->slab, recent->number);
+  if (recent->record && recent->hash == kept)
+    return recent->record;
   record = mt_table_walk(table, table->buckets[kept & table->mask], kept);
   if (record)
-    *recent = (MtRecent){ kept, record->number };
-  return (gpointer) record;
+    *recent = (MtRecent){ record, kept };
+  return record;
 }
 
 /* mt_table_next: the one before @record in time, of the same hash. */

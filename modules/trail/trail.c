@@ -54,6 +54,7 @@ clear(MtTrail *trail)
   mt_pending_clear(trail);
   mt_sums_clear(trail);
   mt_pool_clear(&trail->pool);
+  mt_pool_clear(&trail->others_pool);
   g_clear_pointer(&trail->made, mt_batch_free);
   g_clear_pointer(&trail->spare, mt_batch_free);
   g_hash_table_destroy(trail->local_domains);

@@ -61,20 +61,25 @@ weight_of_result(MtSpan result, MtField field)
   return 0;
 }
 
-static void
-take_result(MtMessage *message, MtText *field, const MtEvent *event, MtField from)
+/* Returns: TRUE if something is new. */
+static gboolean
+take_result(MtTrail *trail, MtMessage *message, MtText *field, const MtEvent *event, MtField from)
 {
   MtSpan result = mt_event_text(event, from);
 
-  if (weight_of_result(result, from) > weight_of_result(text(message, *field), from))
-    *field = mt_arena_put(&message->arena, result);
+  if (weight_of_result(result, from) <= weight_of_result(text(message, *field), from))
+    return FALSE;
+  mt_message_put(trail, message, field, result);
+  return TRUE;
 }
 
-static void
-take_text(MtMessage *message, MtText *field, const MtEvent *event, MtField from)
+static gboolean
+take_text(MtTrail *trail, MtMessage *message, MtText *field, const MtEvent *event, MtField from)
 {
-  if (!*field && mt_event_has(event, from))
-    *field = mt_arena_put(&message->arena, mt_event_text(event, from));
+  if (*field || !mt_event_text(event, from).at)
+    return FALSE;
+  mt_message_put(trail, message, field, mt_event_text(event, from));
+  return TRUE;
 }
 
 /* ---- folding ------------------------------------------------------------------------ */
@@ -110,7 +115,7 @@ end_recipient(MtTrail *trail, MtMessage *message, const MtEvent *event)
     return;
   mt_message_recall(trail, message, recipient);
   for (guint i = 0; i < message->n_deliveries; i++)
-    if (mt_span_equal_nocase(text(message, message->deliveries[i].recipient), recipient))
+    if (mt_span_equal_nocase(MT_SAID(&message->deliveries[i], recipient), recipient))
       {
         end_delivery(trail, message, &message->deliveries[i], end);
         found++;
@@ -126,22 +131,22 @@ mt_verdict_fold(MtTrail *trail, MtMessage *message, const MtEvent *event)
   MtSpan action = mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_ACTION)));
   MtMessageMore *more = mt_message_need_more(trail, message);
   gdouble score = more->spam_score;
-  guint32 texts = message->arena.used;
-  gboolean changed;
+  gboolean changed = FALSE;
 
   if (weight_of_action(action) > weight_of_action(text(message, more->spam_action)))
     {
       mt_message_whole(trail, message);
-      more->spam_action = mt_arena_put(&message->arena, action);
+      mt_message_put(trail, message, &more->spam_action, action);
+      changed = TRUE;
     }
   if (mt_event_has(event, MT_F_SCORE) && !(more->spam_score >= event->value[MT_F_SCORE].real))
     more->spam_score = event->value[MT_F_SCORE].real;
-  take_text(message, &more->virus, event, MT_F_VIRUS);
-  take_text(message, &message->subject, event, MT_F_SUBJECT);
-  take_result(message, &more->spf, event, MT_F_SPF);
-  take_result(message, &more->dkim, event, MT_F_DKIM);
-  take_result(message, &more->dmarc, event, MT_F_DMARC);
-  changed = texts != message->arena.used || score != more->spam_score;
+  changed |= take_text(trail, message, &more->virus, event, MT_F_VIRUS);
+  changed |= take_text(trail, message, &message->subject, event, MT_F_SUBJECT);
+  changed |= take_result(trail, message, &more->spf, event, MT_F_SPF);
+  changed |= take_result(trail, message, &more->dkim, event, MT_F_DKIM);
+  changed |= take_result(trail, message, &more->dmarc, event, MT_F_DMARC);
+  changed |= score != more->spam_score;
   end_recipient(trail, message, event);
   if (changed)
     mt_message_touch_deliveries(trail, message);
