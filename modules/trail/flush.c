@@ -81,7 +81,7 @@ mt_flush_count(MtTrail *trail, MtMessage *message, MtDelivery *delivery, MtOutco
     keep_account(trail, message, delivery, account, counted);
   counted->outcome = outcome;
   counted->direction = direction;
-  counted->day = mt_time_day(message->root_at);
+  counted->day = mt_message_day(message);
   counted->deferrals = MAX(delivery->attempts - ended, 0);
   counted->bytes = MAX(message->size, 0);
 }
@@ -199,10 +199,10 @@ flush_delivery(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtDeliv
   row = MT_BATCH_ADD(texts->batch->deliveries, MtDeliveryRow);
   row->id = delivery->id;
   row->message_id = message->id;
-  row->day = message->day;
+  row->day = mt_message_day(message);
   row->stored_day = delivery->stored ? message->stored_day : MT_NO_DAY;
   row->removed = removed;
-  row->mail_at = message->root_at;
+  row->mail_at = mt_message_root_at(message);
   row->last_at = mt_delivery_said(delivery)->last_at;
   row->sender = mt_texts_get(texts, message->sender);
   fill_delivery_texts(texts->batch, delivery, row);
@@ -271,9 +271,9 @@ flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate
   MtIp ip;
 
   row->id = message->id;
-  row->root_id = message->root_id;
-  row->root_at = message->root_at;
-  row->day = message->day;
+  row->root_id = mt_message_root_id(message);
+  row->root_at = mt_message_root_at(message);
+  row->day = mt_message_day(message);
   row->stored_day = message->stored_day;
   row->first_at = message->first_at;
   row->last_at = message->last_at;
@@ -281,7 +281,7 @@ flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate
   fill_message_texts(texts, message, row);
   if (!trail->settings->store_subject)
     row->subject = MT_NO_SPAN;
-  row->parent_id = message->parent_id;
+  row->parent_id = mt_message_more(message)->parent_id;
   row->parent_kind = message->parent_kind;
   row->size = message->size;
   row->nrcpt = message->nrcpt;
@@ -298,7 +298,7 @@ flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate
 static gboolean
 deliveries_follow(const MtMessage *message)
 {
-  return message->stored_day != MT_NO_DAY && message->stored_day != message->day;
+  return message->stored_day != MT_NO_DAY && message->stored_day != mt_message_day(message);
 }
 
 /* Messages of a batch lie anywhere: what is needed of the next ones is on its way meanwhile,
@@ -374,7 +374,7 @@ settle_deliveries(MtTrail *trail, MtMessage *message)
       message->deliveries[kept++] = *delivery;
     }
   if (kept != message->n_deliveries)
-    mt_message_drop_index(message);
+    mt_message_drop_index(trail, message);
   message->n_deliveries = kept;
   mt_message_settle(trail, message);
 }
@@ -388,7 +388,7 @@ mt_flush_committed(MtTrail *trail)
 
       fetch(trail->dirty, i);
       message->dirty = FALSE;
-      message->stored_day = message->day;
+      message->stored_day = mt_message_day(message);
       settle_deliveries(trail, message);
     }
   g_ptr_array_set_size(trail->dirty, 0);

@@ -24,7 +24,7 @@ is_ancestor(const MtMessage *message, const MtMessage *of)
 {
   gint hops = 0;
 
-  for (; of; of = of->parent)
+  for (; of; of = mt_message_more(of)->parent)
     if (of == message || ++hops > MAX_HOPS)
       return TRUE;
   return FALSE;
@@ -58,9 +58,8 @@ take_root(MtTrail *trail, MtMessage *message)
   MtMessage *root = mt_message_root(message);
 
   mt_message_whole(trail, message);
-  message->root_id = root->id;
-  message->root_at = root->first_at;
-  message->day = mt_time_day(root->first_at);
+  mt_message_need_more(trail, message)->root_id = root->id;
+  message->more->root_at = root->first_at;
   for (guint i = 0; i < message->n_deliveries; i++)
     message->deliveries[i].dirty = TRUE;
   mt_message_touch(trail, message);
@@ -69,7 +68,7 @@ take_root(MtTrail *trail, MtMessage *message)
 void
 mt_hops_root_changed(MtTrail *trail, MtMessage *message)
 {
-  const GPtrArray *children;
+  MtMessage *first;
 
   mt_message_whole(trail, message);
   for (guint i = 0; i < message->n_deliveries; i++)
@@ -77,11 +76,10 @@ mt_hops_root_changed(MtTrail *trail, MtMessage *message)
   if (!(message->flags & MT_MESSAGE_HAS_CHILDREN))
     return;
   trail->backing->messages_by_parent(trail->backing->self, message->id, loaded, trail);
-  children = mt_message_more(message)->children;
-  for (guint i = 0; children && i < children->len; i++)
+  first = mt_message_more(message)->children;
+  for (MtMessage *child = first; child;
+       child = child->more->next == first ? NULL : child->more->next)
     {
-      MtMessage *child = g_ptr_array_index(children, i);
-
       if (!mt_is_joined(child->parent_kind))
         continue;
       take_root(trail, child);
@@ -92,14 +90,14 @@ mt_hops_root_changed(MtTrail *trail, MtMessage *message)
 gboolean
 mt_hops_link(MtTrail *trail, MtMessage *parent, MtMessage *child, MtParentKind kind)
 {
-  if (child->parent == parent)
+  if (mt_message_more(child)->parent == parent)
     {
       mark_hops(trail, parent, child);
       return TRUE;
     }
-  if (child->parent || is_ancestor(child, parent))
+  if (mt_message_more(child)->parent || is_ancestor(child, parent))
     return FALSE;
-  child->parent_id = parent->id;
+  mt_message_need_more(trail, child)->parent_id = parent->id;
   child->parent_kind = kind;
   mt_message_put(trail, child, &child->parent_queue_id, text(parent, parent->queue_id));
   mt_message_adopt(trail, parent, child);
@@ -193,7 +191,8 @@ mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentK
 {
   MtMessage *parent;
 
-  if (child->parent || mt_span_equal(parent_queue_id, text(child, child->queue_id)))
+  if (mt_message_more(child)->parent
+      || mt_span_equal(parent_queue_id, text(child, child->queue_id)))
     return;
   parent = find_parent(trail, child, parent_queue_id);
   if (!parent)

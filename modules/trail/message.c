@@ -98,7 +98,9 @@ resize_deliveries(MtTrail *trail, MtMessage *message, guint size)
   message->size_deliveries = size;
 }
 
-const MtMessageMore mt_message_no_more = { .spam_score = NAN, .hold_at = MT_NO_TIME };
+const MtMessageMore mt_message_no_more = { .root_at = MT_NO_TIME,
+                                           .spam_score = NAN,
+                                           .hold_at = MT_NO_TIME };
 
 MtMessageMore *
 mt_message_need_more(MtTrail *trail, MtMessage *message)
@@ -111,13 +113,27 @@ mt_message_need_more(MtTrail *trail, MtMessage *message)
   return message->more;
 }
 
+/* So many find room, or (0) none; what was there is gone. */
+static void
+resize_hashes(MtTrail *trail, guint32 **hashes, guint *size, guint new_size)
+{
+  if (*size)
+    mt_pool_give(&trail->pool, *hashes, *size * sizeof **hashes);
+  *hashes = new_size ? mt_pool_take0(&trail->pool, new_size * sizeof **hashes) : NULL;
+  *size = new_size;
+}
+
 static void
 free_more(MtTrail *trail, MtMessageMore *more)
 {
-  if (more->children)
-    g_ptr_array_free(more->children, TRUE);
-  g_free(more->index);
-  g_free(more->away);
+  MtMany *many = more->many;
+
+  if (many)
+    {
+      resize_hashes(trail, &many->index, &many->size_index, 0);
+      resize_hashes(trail, &many->away, &many->size_away, 0);
+      mt_pool_give(&trail->pool, many, sizeof *many);
+    }
   mt_pool_give(&trail->pool, more, sizeof *more);
 }
 
@@ -357,10 +373,9 @@ new_message(MtTrail *trail, MtSpan host, MtSpan instance, MtSpan queue_id, guint
 {
   MtMessage *message = mt_slab_take0(&trail->messages);
 
-  message->id = message->root_id = trail->ids.message++;
-  message->first_at = message->last_at = message->root_at = at;
+  message->id = trail->ids.message++;
+  message->first_at = message->last_at = at;
   message->dequeued_at = MT_NO_TIME;
-  message->day = mt_time_day(at);
   message->stored_day = MT_NO_DAY;
   message->size = message->nrcpt = message->port = MT_NO_NUMBER;
   mt_arena_init(&message->arena, &trail->pool, 0, FIRST_TEXT_BYTES);
@@ -387,9 +402,18 @@ index_message_id(MtTrail *trail, MtMessage *message)
 static gboolean
 may_leave(const MtMessage *message)
 {
-  const GPtrArray *children = mt_message_more(message)->children;
+  return !message->dirty && !mt_message_more(message)->children;
+}
 
-  return !message->dirty && !(children && children->len);
+static void
+leave_parent(MtMessage *message)
+{
+  MtMessageMore *more = message->more, *parent = more->parent->more;
+
+  more->next->more->before = more->before;
+  more->before->more->next = more->next;
+  if (parent->children == message)
+    parent->children = more->next != message ? more->next : NULL;
 }
 
 static void
@@ -399,8 +423,8 @@ evict(MtTrail *trail, MtMessage *message)
   remember_gone(trail, message->by_queue_id.hash);
   if (message->in_message_ids)
     remember_gone(trail, message->by_message_id.hash);
-  if (message->parent)
-    g_ptr_array_remove_fast(message->parent->more->children, message);
+  if (mt_message_more(message)->parent)
+    leave_parent(message);
   mt_table_remove(&trail->by_queue_id, message);
   if (message->in_message_ids)
     mt_table_remove(&trail->by_message_id, message);
@@ -476,53 +500,69 @@ add_delivery(MtTrail *trail, MtMessage *message)
 
 /* ---- many deliveries: by recipient ----------------------------------------------- */
 
+static const MtMany *
+many_of(const MtMessage *message)
+{
+  static const MtMany none;
+  const MtMany *many = mt_message_more(message)->many;
+
+  return many ? many : &none;
+}
+
+static MtMany *
+need_many(MtTrail *trail, MtMessage *message)
+{
+  MtMessageMore *more = mt_message_need_more(trail, message);
+
+  if (!more->many)
+    more->many = mt_pool_take0(&trail->pool, sizeof *more->many);
+  return more->many;
+}
+
 /* Fewer are looked through faster than they are indexed. */
 #define MIN_INDEXED 32
 
 void
-mt_message_drop_index(MtMessage *message)
+mt_message_drop_index(MtTrail *trail, MtMessage *message)
 {
-  if (!message->more)
-    return;
-  g_clear_pointer(&message->more->index, g_free);
-  message->more->size_index = 0;
+  if (mt_message_more(message)->many)
+    resize_hashes(trail, &message->more->many->index, &message->more->many->size_index, 0);
 }
 
 static void
 put_in_index(MtMessage *message, guint place)
 {
-  MtMessageMore *more = message->more;
-  guint mask = more->size_index - 1;
+  const MtMany *many = message->more->many;
+  guint mask = many->size_index - 1;
   guint slot = message->deliveries[place].recipient_hash & mask;
 
-  while (more->index[slot])
+  while (many->index[slot])
     slot = (slot + 1) & mask;
-  more->index[slot] = place + 1;
+  many->index[slot] = place + 1;
 }
 
 static void
 make_index(MtTrail *trail, MtMessage *message)
 {
-  MtMessageMore *more = mt_message_need_more(trail, message);
+  MtMany *many = need_many(trail, message);
+  guint size = 4 * MIN_INDEXED;
 
-  mt_message_drop_index(message);
-  more->size_index = 4 * MIN_INDEXED;
-  while (more->size_index < 4 * message->n_deliveries)
-    more->size_index *= 2;
-  more->index = g_new0(guint32, more->size_index);
+  while (size < 4 * message->n_deliveries)
+    size *= 2;
+  resize_hashes(trail, &many->index, &many->size_index, size);
   for (guint i = 0; i < message->n_deliveries; i++)
     put_in_index(message, i);
 }
 
 /* A delivery has got its recipient. */
 static void
-set_recipient_hash(MtMessage *message, MtDelivery *delivery, guint32 hash)
+set_recipient_hash(MtTrail *trail, MtMessage *message, MtDelivery *delivery, guint32 hash)
 {
   gboolean is_new = !delivery->recipient_hash;
 
   delivery->recipient_hash = hash;
-  if (!is_new || 2 * message->n_deliveries > mt_message_more(message)->size_index)
-    mt_message_drop_index(message);
+  if (!is_new || 2 * message->n_deliveries > many_of(message)->size_index)
+    mt_message_drop_index(trail, message);
   else
     put_in_index(message, delivery - message->deliveries);
 }
@@ -542,10 +582,10 @@ walk(MtTrail *trail, MtMessage *message, guint32 hash)
 {
   Walk walk = { .message = message, .hash = hash };
 
-  if (message->n_deliveries > MIN_INDEXED && !mt_message_more(message)->index)
+  if (message->n_deliveries > MIN_INDEXED && !many_of(message)->index)
     make_index(trail, message);
-  walk.index = mt_message_more(message)->index;
-  walk.mask = walk.index ? message->more->size_index - 1 : G_MAXUINT;
+  walk.index = many_of(message)->index;
+  walk.mask = walk.index ? many_of(message)->size_index - 1 : G_MAXUINT;
   if (walk.index)
     walk.at = hash & walk.mask;
   return walk;
@@ -595,7 +635,7 @@ load_delivery(MtTrail *trail, MtMessage *message, const MtDeliveryRow *row)
   MtSaid *said;
 
   delivery->id = row->id;
-  set_recipient_hash(message, delivery, recipient_hash(trail, row->recipient));
+  set_recipient_hash(trail, message, delivery, recipient_hash(trail, row->recipient));
   delivery->flags = row->flags;
   said = mt_delivery_need_said(trail, delivery);
   said->last_at = row->last_at;
@@ -695,12 +735,15 @@ mt_message_waiting(MtTrail *trail, MtSpan host, MtSpan queue_id)
 void
 mt_message_adopt(MtTrail *trail, MtMessage *parent, MtMessage *child)
 {
-  MtMessageMore *more = mt_message_need_more(trail, parent);
+  MtMessageMore *of_parent = mt_message_need_more(trail, parent);
+  MtMessageMore *more = mt_message_need_more(trail, child);
 
-  child->parent = parent;
-  if (!more->children)
-    more->children = g_ptr_array_new();
-  g_ptr_array_add(more->children, child);
+  more->parent = parent;
+  more->next = of_parent->children ? of_parent->children : child;
+  more->before = of_parent->children ? of_parent->children->more->before : child;
+  more->before->more->next = child;
+  more->next->more->before = child;
+  of_parent->children = more->next;
 }
 
 /* What was counted of a delivery follows from its row and its root. */
@@ -714,6 +757,16 @@ load_counted(MtTrail *trail, MtMessage *message)
       mt_flush_count(trail, message, delivery, delivery->counted.outcome,
                      delivery->counted.direction, &delivery->counted);
     }
+}
+
+static void
+load_origin(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
+{
+  MtMessageMore *more = mt_message_need_more(trail, message);
+
+  more->parent_id = row->parent_id;
+  more->root_id = row->root_id != row->id ? row->root_id : 0;
+  more->root_at = row->root_at;
 }
 
 /* The parent may stand on another host, where it was linked by its reply. */
@@ -743,20 +796,19 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
                         mt_trail_hash(trail, row->queue_id), row->first_at);
   trail->ids.message--;
   message->id = row->id;
-  message->root_id = row->root_id;
-  message->parent_id = row->parent_id;
   message->parent_kind = row->parent_kind;
   message->last_at = row->last_at;
   message->dequeued_at = row->dequeued_at;
-  message->root_at = row->root_at;
-  message->day = message->stored_day = row->day;
+  message->stored_day = row->day;
   message->size = row->size;
-  message->nrcpt = row->nrcpt;
+  message->nrcpt = MIN(row->nrcpt, G_MAXINT32);
   message->port = row->port;
   message->flags = row->flags;
   load_texts(trail, message, row);
   load_verdict(trail, message, row);
   index_message_id(trail, message);
+  if (row->root_id != row->id || row->root_at != row->first_at || row->parent_id)
+    load_origin(trail, message, row);
   if (row->n_away)
     {
       mt_message_need_more(trail, message)->n_away = row->n_away;
@@ -775,44 +827,54 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
 
 /* Which recipients are on disk is known without asking it: who is not there is new. */
 static gboolean
-find_away(const MtMessageMore *more, guint32 hash, guint *slot)
+find_away(const MtMany *many, guint32 hash, guint *slot)
 {
-  guint mask = more->size_away - 1;
+  guint mask = many->size_away - 1;
 
-  for (*slot = hash & mask; more->away[*slot]; *slot = (*slot + 1) & mask)
-    if (more->away[*slot] == hash)
+  for (*slot = hash & mask; many->away[*slot]; *slot = (*slot + 1) & mask)
+    if (many->away[*slot] == hash)
       return TRUE;
   return FALSE;
 }
 
 static void
-add_away(MtMessageMore *more, guint32 hash)
+grow_away(MtTrail *trail, MtMany *many)
 {
+  MtMany larger = { 0 };
   guint slot;
 
-  if (2 * (more->used_away + 1) > more->size_away)
-    {
-      guint32 *before = more->away;
-      guint size = more->size_away;
-
-      more->size_away = MAX(2 * size, 2 * MT_MESSAGE_MAX_DELIVERIES);
-      more->away = g_new0(guint32, more->size_away);
-      for (guint i = 0; i < size; i++)
-        if (before[i] && !find_away(more, before[i], &slot))
-          more->away[slot] = before[i];
-      g_free(before);
-    }
-  if (find_away(more, MAX(hash, 1), &slot))
-    return;
-  more->away[slot] = MAX(hash, 1);
-  more->used_away++;
+  resize_hashes(trail, &larger.away, &larger.size_away,
+                MAX(2 * many->size_away, 2 * MT_MESSAGE_MAX_DELIVERIES));
+  for (guint i = 0; i < many->size_away; i++)
+    if (many->away[i] && !find_away(&larger, many->away[i], &slot))
+      larger.away[slot] = many->away[i];
+  resize_hashes(trail, &many->away, &many->size_away, 0);
+  many->away = larger.away;
+  many->size_away = larger.size_away;
 }
 
 static void
-forget_away(MtMessageMore *more)
+add_away(MtTrail *trail, MtMessage *message, guint32 hash)
 {
-  g_clear_pointer(&more->away, g_free);
-  more->size_away = more->used_away = 0;
+  MtMany *many = need_many(trail, message);
+  guint slot;
+
+  if (2 * (many->used_away + 1) > many->size_away)
+    grow_away(trail, many);
+  if (find_away(many, MAX(hash, 1), &slot))
+    return;
+  many->away[slot] = MAX(hash, 1);
+  many->used_away++;
+}
+
+static void
+forget_away(MtTrail *trail, MtMessageMore *more)
+{
+  if (more->many)
+    {
+      resize_hashes(trail, &more->many->away, &more->many->size_away, 0);
+      more->many->used_away = 0;
+    }
   more->n_away = more->n_away_waiting = 0;
 }
 
@@ -827,7 +889,7 @@ noted(gpointer sink, const MtDeliveryRow *row)
 {
   const Recall *recall = sink;
 
-  add_away(recall->message->more, recipient_hash(recall->trail, row->recipient));
+  add_away(recall->trail, recall->message, recipient_hash(recall->trail, row->recipient));
 }
 
 /* A message that came from the disk itself does not know them yet. */
@@ -836,9 +898,9 @@ note_away(MtTrail *trail, MtMessage *message)
 {
   Recall recall = { trail, message };
 
-  if (mt_message_more(message)->n_away && !message->more->away)
-    trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, MT_NO_SPAN,
-                                  noted, &recall);
+  if (mt_message_more(message)->n_away && !many_of(message)->away)
+    trail->backing->deliveries_of(trail->backing->self, message->id, mt_message_root_at(message),
+                                  MT_NO_SPAN, noted, &recall);
 }
 
 static gboolean
@@ -849,8 +911,8 @@ may_be_away(MtTrail *trail, MtMessage *message, MtSpan recipient)
   if (!mt_message_more(message)->n_away || !recipient.len)
     return FALSE;
   note_away(trail, message);
-  return message->more->away
-         && find_away(message->more, MAX(recipient_hash(trail, recipient), 1), &slot);
+  return many_of(message)->away
+         && find_away(many_of(message), MAX(recipient_hash(trail, recipient), 1), &slot);
 }
 
 static void
@@ -881,8 +943,8 @@ mt_message_recall(MtTrail *trail, MtMessage *message, MtSpan recipient)
   Recall recall = { trail, message };
 
   if (may_be_away(trail, message, recipient))
-    trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, recipient,
-                                  recalled, &recall);
+    trail->backing->deliveries_of(trail->backing->self, message->id, mt_message_root_at(message),
+                                  recipient, recalled, &recall);
 }
 
 void
@@ -892,9 +954,9 @@ mt_message_whole(MtTrail *trail, MtMessage *message)
 
   if (!mt_message_more(message)->n_away)
     return;
-  trail->backing->deliveries_of(trail->backing->self, message->id, message->root_at, MT_NO_SPAN,
-                                recalled, &recall);
-  forget_away(message->more); /* what was not found has rolled off */
+  trail->backing->deliveries_of(trail->backing->self, message->id, mt_message_root_at(message),
+                                MT_NO_SPAN, recalled, &recall);
+  forget_away(trail, message->more); /* what was not found has rolled off */
 }
 
 /* The oldest leave; the lines that follow are of the latest, most likely. */
@@ -912,7 +974,7 @@ let_leave(MtTrail *trail, MtMessage *message)
       mt_arena_clear(&delivery->arena, &trail->pool);
       if (!delivery->stored) /* by ignore-mail */
         continue;
-      add_away(more, delivery->recipient_hash);
+      add_away(trail, message, delivery->recipient_hash);
       more->n_away++;
       more->n_away_waiting += !mt_judge_is_at_end(delivery);
       trail->counters.evicted++;
@@ -921,7 +983,7 @@ let_leave(MtTrail *trail, MtMessage *message)
   memmove(message->deliveries, message->deliveries + gone,
           message->n_deliveries * sizeof *message->deliveries);
   resize_deliveries(trail, message, message->n_deliveries);
-  mt_message_drop_index(message);
+  mt_message_drop_index(trail, message);
 }
 
 #define TEXTS(type, first, last) \
@@ -1125,8 +1187,8 @@ add_fact(MtTrail *trail, const MtMessage *message, MtFactKind kind, MtTime at)
 static void
 tell_sent(MtTrail *trail, MtMessage *message, MtTime at, gboolean new_recipient)
 {
-  if (!message->auth_user || message->parent_id || message->flags & MT_MESSAGE_SENT_TOLD
-      || !(message->flags & MT_MESSAGE_ACCEPTED))
+  if (!message->auth_user || mt_message_more(message)->parent_id
+      || message->flags & MT_MESSAGE_SENT_TOLD || !(message->flags & MT_MESSAGE_ACCEPTED))
     return;
   if (message->nrcpt > 0)
     {
@@ -1182,10 +1244,10 @@ extend_life(MtTrail *trail, MtMessage *message, MtTime at)
   message->first_at = at;
   mt_hops_created(trail, message,
                   mt_trail_hash(trail, mt_message_text(message, message->queue_id)));
-  if (message->root_id == message->id)
+  if (!mt_message_more(message)->root_id)
     {
-      message->root_at = at;
-      message->day = mt_time_day(at);
+      if (message->more)
+        message->more->root_at = MT_NO_TIME;
       mt_hops_root_changed(trail, message);
     }
 }
@@ -1311,7 +1373,8 @@ take_envelope(MtTrail *trail, MtMessage *message, const MtEvent *event)
   keep_text(trail, message, &message->sender, event, MT_F_SENDER);
   if (mt_event_has(event, MT_F_SIZE))
     message->size = mt_event_number(event, MT_F_SIZE, 0);
-  message->nrcpt = MAX(message->nrcpt, mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER));
+  message->nrcpt =
+      MAX(message->nrcpt, MIN(mt_event_number(event, MT_F_NRCPT, MT_NO_NUMBER), G_MAXINT32));
   learn_message_id(trail, message, mt_event_text(event, MT_F_MESSAGE_ID));
 }
 
@@ -1569,7 +1632,7 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
       delivery->id = trail->ids.delivery++;
     }
   delivery->flags &= ~MT_DELIVERY_PLACEHOLDER;
-  set_recipient_hash(message, delivery, hash);
+  set_recipient_hash(trail, message, delivery, hash);
   say(trail, delivery, G_STRUCT_OFFSET(MtSaid, recipient), texts, G_N_ELEMENTS(texts));
   return delivery;
 }
@@ -1629,7 +1692,9 @@ static void
 note_attempt(MtTrail *trail, const MtLine *line, const MtMessage *message,
              const MtDelivery *delivery, const MtEvent *event)
 {
-  MtAttemptRow row = { .day = message->day, .message_id = message->id, .at = line->time };
+  MtAttemptRow row = { .day = mt_message_day(message),
+                       .message_id = message->id,
+                       .at = line->time };
   MtBatch *batch = trail->made;
 
   row.delivery_id = delivery->id;

@@ -68,43 +68,56 @@ typedef struct
   guint8 ignored : 1; /* by ignore-mail: not on disk */
 } MtDelivery;
 
+/* Of a message with many deliveries: tables by recipient. */
+typedef struct
+{
+  guint32 *index; /* places of deliveries, plus 1; NULL: none */
+  guint32 *away;  /* the recipients' hashes of those that are on disk only; NULL: none */
+  guint size_index, size_away, used_away;
+} MtMany;
+
 /* What most messages do without. */
 typedef struct
 {
-  GPtrArray *children; /* those in memory; NULL: none */
-  guint32 *index;      /* of many deliveries: their places, plus 1, by recipient */
-  guint32 *away;       /* the recipients' hashes of those that are on disk only */
-  guint size_index, size_away, used_away;
-  guint n_away, n_away_waiting; /* how many are on disk only; those not at their end */
-  MtText spam_action, virus, spf, dkim, dmarc;
+  /* Where it comes from, and what goes on from it. */
+  MtMessage *parent;        /* where that is in memory */
+  MtMessage *children;      /* those in memory, in a ring that begins here; NULL: none */
+  MtMessage *next, *before; /* in the parent's ring */
+  gint64 parent_id;
+  gint64 root_id; /* 0: it is its own root */
+  MtTime root_at; /* MT_NO_TIME: as it came in itself */
   gdouble spam_score;
   MtTime hold_at;
+  MtMany *many;
+  guint n_away, n_away_waiting; /* deliveries that are on disk only; those not at their end */
+  MtText spam_action, virus, spf, dkim, dmarc;
 } MtMessageMore;
 
-/* What nearly every line looks at stands in front, within two lines of the processor's cache. */
+/* There are many: 160 bytes.  What nearly every line looks at stands in front, within two lines
+ * of the processor's cache. */
 struct MtMessage
 {
   MtRecord record;
   MtLink by_queue_id;
   MtTime first_at, dequeued_at, last_at;
   MtArena arena;
-  guint32 flags;      /* MT_MESSAGE_* */
+  guint16 flags;      /* MT_MESSAGE_* */
   guint8 parent_kind; /* MtParentKind */
   guint8 in_message_ids : 1;
   guint8 dirty : 1;
   MtText host, instance, queue_id, message_id, sender, subject, auth_user, auth_method;
   MtText client_name, client_ip, service, parent_queue_id;
-  MtDelivery *deliveries;
-  guint n_deliveries, size_deliveries;
   MtMessageMore *more; /* NULL: as mt_message_no_more */
+  MtDelivery *deliveries;
   guint64 transaction; /* what waits for its session's end is kept under; 0: nothing does */
-  gint64 size, nrcpt;
+  gint64 id, size;
+  guint n_deliveries, size_deliveries;
+  gint32 nrcpt, port, stored_day;
   MtLink by_message_id;
-  MtMessage *parent; /* where that is in memory */
-  gint64 id, parent_id, root_id;
-  MtTime root_at;
-  gint32 day, stored_day, port;
 };
+
+G_STATIC_ASSERT(sizeof(MtDelivery) == 56);
+G_STATIC_ASSERT(sizeof(MtMessage) == 160);
 
 /* One login that may still be open, or one that has ended in this batch. */
 typedef struct
@@ -304,7 +317,7 @@ gboolean mt_message_may_be_on_disk(const MtTrail *trail, guint64 hash, MtTime at
 void mt_message_settle(MtTrail *trail, MtMessage *message);
 
 /* mt_message_drop_index: the places of its deliveries have changed. */
-void mt_message_drop_index(MtMessage *message);
+void mt_message_drop_index(MtTrail *trail, MtMessage *message);
 
 /* mt_message_whole: all its deliveries come into memory, for what all of them must know. To
  * be called before it changes: what was counted of them is counted as it was. */
@@ -334,14 +347,6 @@ static inline gboolean
 mt_is_joined(MtParentKind kind)
 {
   return kind == MT_PARENT_HOP || kind == MT_PARENT_FORWARD;
-}
-
-static inline MtMessage *
-mt_message_root(MtMessage *message)
-{
-  while (message->parent && mt_is_joined(message->parent_kind))
-    message = message->parent;
-  return message;
 }
 
 /* mt_message_delivery: the delivery for this recipient; new where there is none. */
@@ -381,6 +386,37 @@ static inline const MtMessageMore *
 mt_message_more(const MtMessage *message)
 {
   return message->more ? message->more : &mt_message_no_more;
+}
+
+static inline MtMessage *
+mt_message_root(MtMessage *message)
+{
+  while (mt_is_joined(message->parent_kind) && mt_message_more(message)->parent)
+    message = message->more->parent;
+  return message;
+}
+
+static inline gint64
+mt_message_root_id(const MtMessage *message)
+{
+  gint64 root_id = mt_message_more(message)->root_id;
+
+  return root_id ? root_id : message->id;
+}
+
+static inline MtTime
+mt_message_root_at(const MtMessage *message)
+{
+  MtTime root_at = mt_message_more(message)->root_at;
+
+  return root_at != MT_NO_TIME ? root_at : message->first_at;
+}
+
+/* mt_message_day: where it lies. */
+static inline gint32
+mt_message_day(const MtMessage *message)
+{
+  return mt_time_day(mt_message_root_at(message));
 }
 
 /* mt_message_need_more: to be written to. */
