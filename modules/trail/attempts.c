@@ -110,13 +110,13 @@ void
 mt_attempt_settle(MtTrail *trail, const MtLine *line, MtSpan queue_id)
 {
   MtMessage *message = mt_message_waiting(trail, line->host, queue_id);
-  const MtMessageMore *more;
+  const MtMany *many;
   MtEvent event;
 
   if (!message || message->n_deliveries == 0)
     return;
-  more = mt_message_more(message);
-  if (more->n_away_waiting || (gint64) message->n_deliveries + more->n_away < message->nrcpt)
+  many = mt_message_many(message);
+  if (many->n_away_waiting || (gint64) message->n_deliveries + many->n_away < message->nrcpt)
     return;
   for (guint i = 0; i < message->n_deliveries; i++)
     if (!is_final(message->deliveries[i].status))

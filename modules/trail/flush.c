@@ -228,7 +228,7 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
   gboolean wanted = (waits && entered && !moved) || message->flags & MT_MESSAGE_DELETED;
   MtDelivery *delivery;
 
-  if (message->n_deliveries == 0 && !mt_message_more(message)->n_away && wanted)
+  if (message->n_deliveries == 0 && !mt_message_many(message)->n_away && wanted)
     {
       delivery = mt_message_delivery(trail, message, MT_NO_SPAN, MT_NO_SPAN, TRUE);
       delivery->flags |= MT_DELIVERY_PLACEHOLDER;
@@ -242,7 +242,7 @@ keep_placeholder(MtTrail *trail, MtMessage *message, MtState state)
 static void
 fill_message_texts(const MtTexts *texts, const MtMessage *message, MtMessageRow *row)
 {
-  const MtMessageMore *more = mt_message_more(message);
+  const MtVerdict *verdict = mt_message_verdict(message);
 
   row->host = mt_texts_get(texts, message->host);
   row->instance = mt_texts_get(texts, message->instance);
@@ -256,11 +256,11 @@ fill_message_texts(const MtTexts *texts, const MtMessage *message, MtMessageRow 
   row->auth_method = mt_texts_get(texts, message->auth_method);
   row->service = mt_texts_get(texts, message->service);
   row->parent_queue_id = mt_texts_get(texts, message->parent_queue_id);
-  row->spam_action = mt_texts_get(texts, more->spam_action);
-  row->virus = mt_texts_get(texts, more->virus);
-  row->spf = mt_texts_get(texts, more->spf);
-  row->dkim = mt_texts_get(texts, more->dkim);
-  row->dmarc = mt_texts_get(texts, more->dmarc);
+  row->spam_action = mt_texts_get(texts, verdict->spam_action);
+  row->virus = mt_texts_get(texts, verdict->virus);
+  row->spf = mt_texts_get(texts, verdict->spf);
+  row->dkim = mt_texts_get(texts, verdict->dkim);
+  row->dmarc = mt_texts_get(texts, verdict->dmarc);
 }
 
 static void
@@ -286,7 +286,7 @@ flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate
   row->size = message->size;
   row->nrcpt = message->nrcpt;
   row->port = message->port;
-  row->spam_score = mt_message_more(message)->spam_score;
+  row->spam_score = mt_message_verdict(message)->spam_score;
   row->flags = message->flags;
   row->state = mt_judge_state(message);
   if (locate && mt_message_client_ip(message, &ip))

@@ -13,12 +13,12 @@ mt_judge_is_at_end(const MtDelivery *delivery)
 static gboolean
 is_all_at_end(const MtMessage *message)
 {
-  gint64 n = (gint64) message->n_deliveries + mt_message_more(message)->n_away;
+  gint64 n = (gint64) message->n_deliveries + mt_message_many(message)->n_away;
 
   if (message->nrcpt == MT_NO_NUMBER ? message->parent_kind != MT_PARENT_BOUNCE
                                      : n < message->nrcpt)
     return FALSE;
-  if (!n || mt_message_more(message)->n_away_waiting)
+  if (!n || mt_message_many(message)->n_away_waiting)
     return FALSE;
   for (guint i = 0; i < message->n_deliveries; i++)
     if (!mt_judge_is_at_end(&message->deliveries[i]))
@@ -42,7 +42,7 @@ mt_judge_state(const MtMessage *message)
 static gboolean
 is_quarantined(const MtMessage *message)
 {
-  return MT_SPAN_IS(mt_message_text(message, mt_message_more(message)->spam_action), "quarantine");
+  return MT_SPAN_IS(mt_message_text(message, mt_message_verdict(message)->spam_action), "quarantine");
 }
 
 /* Held for a filter's sake: Postfix' hold queue is rspamd's quarantine, and MailScanner
@@ -52,7 +52,7 @@ outcome_of_held(const MtMessage *message)
 {
   if (is_quarantined(message))
     return MT_OUTCOME_QUARANTINED;
-  return MT_SPAN_IS(mt_message_text(message, mt_message_more(message)->spam_action), "discard")
+  return MT_SPAN_IS(mt_message_text(message, mt_message_verdict(message)->spam_action), "discard")
              ? MT_OUTCOME_DISCARDED
              : MT_OUTCOME_QUEUED;
 }

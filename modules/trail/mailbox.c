@@ -177,7 +177,7 @@ find_delivery(MtTrail *trail, const MtEvent *event, guint64 hash, MtMessage **me
       if (!mt_span_equal(text(candidate, candidate->message_id), message_id))
         continue;
       seen++;
-      if (mt_message_more(candidate)->n_away)
+      if (mt_message_many(candidate)->n_away)
         mt_message_recall(trail, candidate, mt_event_text(event, MT_F_ACCOUNT));
       for (guint i = 0; i < candidate->n_deliveries; i++)
         if (is_it(&candidate->deliveries[i], event))

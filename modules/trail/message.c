@@ -98,9 +98,9 @@ resize_deliveries(MtTrail *trail, MtMessage *message, guint size)
   message->size_deliveries = size;
 }
 
-const MtMessageMore mt_message_no_more = { .root_at = MT_NO_TIME,
-                                           .spam_score = NAN,
-                                           .hold_at = MT_NO_TIME };
+const MtMessageMore mt_message_no_more = { .root_at = MT_NO_TIME };
+const MtVerdict mt_message_no_verdict = { .spam_score = NAN, .hold_at = MT_NO_TIME };
+const MtMany mt_message_few;
 
 MtMessageMore *
 mt_message_need_more(MtTrail *trail, MtMessage *message)
@@ -111,6 +111,29 @@ mt_message_need_more(MtTrail *trail, MtMessage *message)
       *message->more = mt_message_no_more;
     }
   return message->more;
+}
+
+MtVerdict *
+mt_message_need_verdict(MtTrail *trail, MtMessage *message)
+{
+  MtMessageMore *more = mt_message_need_more(trail, message);
+
+  if (!more->verdict)
+    {
+      more->verdict = mt_pool_take(&trail->pool, sizeof *more->verdict);
+      *more->verdict = mt_message_no_verdict;
+    }
+  return more->verdict;
+}
+
+MtMany *
+mt_message_need_many(MtTrail *trail, MtMessage *message)
+{
+  MtMessageMore *more = mt_message_need_more(trail, message);
+
+  if (!more->many)
+    more->many = mt_pool_take0(&trail->pool, sizeof *more->many);
+  return more->many;
 }
 
 /* So many find room, or (0) none; what was there is gone. */
@@ -134,6 +157,8 @@ free_more(MtTrail *trail, MtMessageMore *more)
       resize_hashes(trail, &many->away, &many->size_away, 0);
       mt_pool_give(&trail->pool, many, sizeof *many);
     }
+  if (more->verdict)
+    mt_pool_give(&trail->pool, more->verdict, sizeof *more->verdict);
   mt_pool_give(&trail->pool, more, sizeof *more);
 }
 
@@ -195,8 +220,8 @@ rows_of_message(MtMessage *message, Row rows[2])
 {
   rows[0] = (Row){ &message->host, TEXTS(MtMessage, host, parent_queue_id) };
   rows[1] = (Row){ NULL, 0 };
-  if (message->more)
-    rows[1] = (Row){ &message->more->spam_action, TEXTS(MtMessageMore, spam_action, dmarc) };
+  if (mt_message_more(message)->verdict)
+    rows[1] = (Row){ &message->more->verdict->spam_action, TEXTS(MtVerdict, spam_action, dmarc) };
 }
 
 static void
@@ -500,25 +525,6 @@ add_delivery(MtTrail *trail, MtMessage *message)
 
 /* ---- many deliveries: by recipient ----------------------------------------------- */
 
-static const MtMany *
-many_of(const MtMessage *message)
-{
-  static const MtMany none;
-  const MtMany *many = mt_message_more(message)->many;
-
-  return many ? many : &none;
-}
-
-static MtMany *
-need_many(MtTrail *trail, MtMessage *message)
-{
-  MtMessageMore *more = mt_message_need_more(trail, message);
-
-  if (!more->many)
-    more->many = mt_pool_take0(&trail->pool, sizeof *more->many);
-  return more->many;
-}
-
 /* Fewer are looked through faster than they are indexed. */
 #define MIN_INDEXED 32
 
@@ -544,7 +550,7 @@ put_in_index(MtMessage *message, guint place)
 static void
 make_index(MtTrail *trail, MtMessage *message)
 {
-  MtMany *many = need_many(trail, message);
+  MtMany *many = mt_message_need_many(trail, message);
   guint size = 4 * MIN_INDEXED;
 
   while (size < 4 * message->n_deliveries)
@@ -561,7 +567,7 @@ set_recipient_hash(MtTrail *trail, MtMessage *message, MtDelivery *delivery, gui
   gboolean is_new = !delivery->recipient_hash;
 
   delivery->recipient_hash = hash;
-  if (!is_new || 2 * message->n_deliveries > many_of(message)->size_index)
+  if (!is_new || 2 * message->n_deliveries > mt_message_many(message)->size_index)
     mt_message_drop_index(trail, message);
   else
     put_in_index(message, delivery - message->deliveries);
@@ -582,10 +588,10 @@ walk(MtTrail *trail, MtMessage *message, guint32 hash)
 {
   Walk walk = { .message = message, .hash = hash };
 
-  if (message->n_deliveries > MIN_INDEXED && !many_of(message)->index)
+  if (message->n_deliveries > MIN_INDEXED && !mt_message_many(message)->index)
     make_index(trail, message);
-  walk.index = many_of(message)->index;
-  walk.mask = walk.index ? many_of(message)->size_index - 1 : G_MAXUINT;
+  walk.index = mt_message_many(message)->index;
+  walk.mask = walk.index ? mt_message_many(message)->size_index - 1 : G_MAXUINT;
   if (walk.index)
     walk.at = hash & walk.mask;
   return walk;
@@ -653,18 +659,18 @@ load_delivery(MtTrail *trail, MtMessage *message, const MtDeliveryRow *row)
 static void
 load_verdict(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
 {
-  MtMessageMore *more;
+  MtVerdict *verdict;
 
   if (!(row->spam_action.at || row->virus.at || row->spf.at || row->dkim.at || row->dmarc.at)
       && isnan(row->spam_score))
     return;
-  more = mt_message_need_more(trail, message);
-  more->spam_score = row->spam_score;
-  mt_message_put(trail, message, &more->spam_action, row->spam_action);
-  mt_message_put(trail, message, &more->virus, row->virus);
-  mt_message_put(trail, message, &more->spf, row->spf);
-  mt_message_put(trail, message, &more->dkim, row->dkim);
-  mt_message_put(trail, message, &more->dmarc, row->dmarc);
+  verdict = mt_message_need_verdict(trail, message);
+  verdict->spam_score = row->spam_score;
+  mt_message_put(trail, message, &verdict->spam_action, row->spam_action);
+  mt_message_put(trail, message, &verdict->virus, row->virus);
+  mt_message_put(trail, message, &verdict->spf, row->spf);
+  mt_message_put(trail, message, &verdict->dkim, row->dkim);
+  mt_message_put(trail, message, &verdict->dmarc, row->dmarc);
 }
 
 static void
@@ -811,8 +817,8 @@ mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *de
     load_origin(trail, message, row);
   if (row->n_away)
     {
-      mt_message_need_more(trail, message)->n_away = row->n_away;
-      message->more->n_away_waiting = row->n_away_waiting;
+      mt_message_need_many(trail, message)->n_away = row->n_away;
+      message->more->many->n_away_waiting = row->n_away_waiting;
     }
   for (guint i = 0; i < n_deliveries; i++)
     load_delivery(trail, message, &deliveries[i]);
@@ -856,7 +862,7 @@ grow_away(MtTrail *trail, MtMany *many)
 static void
 add_away(MtTrail *trail, MtMessage *message, guint32 hash)
 {
-  MtMany *many = need_many(trail, message);
+  MtMany *many = mt_message_need_many(trail, message);
   guint slot;
 
   if (2 * (many->used_away + 1) > many->size_away)
@@ -868,14 +874,11 @@ add_away(MtTrail *trail, MtMessage *message, guint32 hash)
 }
 
 static void
-forget_away(MtTrail *trail, MtMessageMore *more)
+forget_away(MtTrail *trail, MtMany *many)
 {
-  if (more->many)
-    {
-      resize_hashes(trail, &more->many->away, &more->many->size_away, 0);
-      more->many->used_away = 0;
-    }
-  more->n_away = more->n_away_waiting = 0;
+  resize_hashes(trail, &many->away, &many->size_away, 0);
+  many->used_away = 0;
+  many->n_away = many->n_away_waiting = 0;
 }
 
 typedef struct
@@ -898,7 +901,7 @@ note_away(MtTrail *trail, MtMessage *message)
 {
   Recall recall = { trail, message };
 
-  if (mt_message_more(message)->n_away && !many_of(message)->away)
+  if (mt_message_many(message)->n_away && !mt_message_many(message)->away)
     trail->backing->deliveries_of(trail->backing->self, message->id, mt_message_root_at(message),
                                   MT_NO_SPAN, noted, &recall);
 }
@@ -908,11 +911,11 @@ may_be_away(MtTrail *trail, MtMessage *message, MtSpan recipient)
 {
   guint slot;
 
-  if (!mt_message_more(message)->n_away || !recipient.len)
+  if (!mt_message_many(message)->n_away || !recipient.len)
     return FALSE;
   note_away(trail, message);
-  return many_of(message)->away
-         && find_away(many_of(message), MAX(recipient_hash(trail, recipient), 1), &slot);
+  return mt_message_many(message)->away
+         && find_away(mt_message_many(message), MAX(recipient_hash(trail, recipient), 1), &slot);
 }
 
 static void
@@ -920,7 +923,7 @@ recalled(gpointer sink, const MtDeliveryRow *row)
 {
   const Recall *recall = sink;
   MtMessage *message = recall->message;
-  MtMessageMore *more = message->more;
+  MtMany *many = message->more->many;
   Walk places = walk(recall->trail, message, recipient_hash(recall->trail, row->recipient));
   MtDelivery *delivery;
 
@@ -931,9 +934,9 @@ recalled(gpointer sink, const MtDeliveryRow *row)
   delivery = &message->deliveries[message->n_deliveries - 1];
   mt_flush_count(recall->trail, message, delivery, delivery->counted.outcome,
                  delivery->counted.direction, &delivery->counted);
-  more->n_away -= more->n_away > 0;
+  many->n_away -= many->n_away > 0;
   if (!mt_judge_is_at_end(delivery))
-    more->n_away_waiting -= more->n_away_waiting > 0;
+    many->n_away_waiting -= many->n_away_waiting > 0;
   recall->trail->counters.late++;
 }
 
@@ -952,11 +955,11 @@ mt_message_whole(MtTrail *trail, MtMessage *message)
 {
   Recall recall = { trail, message };
 
-  if (!mt_message_more(message)->n_away)
+  if (!mt_message_many(message)->n_away)
     return;
   trail->backing->deliveries_of(trail->backing->self, message->id, mt_message_root_at(message),
                                 MT_NO_SPAN, recalled, &recall);
-  forget_away(trail, message->more); /* what was not found has rolled off */
+  forget_away(trail, message->more->many); /* what was not found has rolled off */
 }
 
 /* The oldest leave; the lines that follow are of the latest, most likely. */
@@ -964,7 +967,7 @@ static void
 let_leave(MtTrail *trail, MtMessage *message)
 {
   guint gone = message->n_deliveries - MT_MESSAGE_MAX_DELIVERIES / 2;
-  MtMessageMore *more = mt_message_need_more(trail, message);
+  MtMany *many = mt_message_need_many(trail, message);
 
   note_away(trail, message);
   for (guint i = 0; i < gone; i++)
@@ -975,8 +978,8 @@ let_leave(MtTrail *trail, MtMessage *message)
       if (!delivery->stored) /* by ignore-mail */
         continue;
       add_away(trail, message, delivery->recipient_hash);
-      more->n_away++;
-      more->n_away_waiting += !mt_judge_is_at_end(delivery);
+      many->n_away++;
+      many->n_away_waiting += !mt_judge_is_at_end(delivery);
       trail->counters.evicted++;
     }
   message->n_deliveries -= gone;
@@ -1611,7 +1614,7 @@ mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient, MtSpan
   MtSpan texts[] = { recipient, orig_recipient };
   MtDelivery *delivery = find_delivery(trail, message, hash, recipient, orig_recipient);
 
-  if (!delivery && mt_message_more(message)->n_away)
+  if (!delivery && mt_message_many(message)->n_away)
     {
       mt_message_recall(trail, message, recipient);
       mt_message_recall(trail, message, orig_recipient);
@@ -1766,9 +1769,9 @@ fold_dequeue(MtTrail *trail, const MtLine *line, MtMessage *message, const MtEve
 static void
 fold_hold(MtTrail *trail, MtMessage *message, const MtLine *line, gboolean on)
 {
-  if (line->time < mt_message_more(message)->hold_at)
+  if (line->time < mt_message_verdict(message)->hold_at)
     return;
-  mt_message_need_more(trail, message)->hold_at = line->time;
+  mt_message_need_verdict(trail, message)->hold_at = line->time;
   if (on)
     message->flags |= MT_MESSAGE_ON_HOLD;
   else

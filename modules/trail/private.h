@@ -71,10 +71,19 @@ typedef struct
 /* Of a message with many deliveries: tables by recipient. */
 typedef struct
 {
-  guint32 *index; /* places of deliveries, plus 1; NULL: none */
-  guint32 *away;  /* the recipients' hashes of those that are on disk only; NULL: none */
+  guint n_away, n_away_waiting; /* that are on disk only; those of them not at their end */
+  guint32 *index;               /* places of deliveries, plus 1; NULL: none */
+  guint32 *away; /* the recipients' hashes of those that are on disk only; NULL: none */
   guint size_index, size_away, used_away;
 } MtMany;
+
+/* What filters have said of a message. */
+typedef struct
+{
+  gdouble spam_score;
+  MtTime hold_at;
+  MtText spam_action, virus, spf, dkim, dmarc;
+} MtVerdict;
 
 /* What most messages do without. */
 typedef struct
@@ -84,13 +93,10 @@ typedef struct
   MtMessage *children;      /* those in memory, in a ring that begins here; NULL: none */
   MtMessage *next, *before; /* in the parent's ring */
   gint64 parent_id;
-  gint64 root_id; /* 0: it is its own root */
-  MtTime root_at; /* MT_NO_TIME: as it came in itself */
-  gdouble spam_score;
-  MtTime hold_at;
-  MtMany *many;
-  guint n_away, n_away_waiting; /* deliveries that are on disk only; those not at their end */
-  MtText spam_action, virus, spf, dkim, dmarc;
+  gint64 root_id;     /* 0: it is its own root */
+  MtTime root_at;     /* MT_NO_TIME: as it came in itself */
+  MtVerdict *verdict; /* NULL: as mt_message_no_verdict */
+  MtMany *many;       /* NULL: as mt_message_few */
 } MtMessageMore;
 
 /* There are many: 160 bytes.  What nearly every line looks at stands in front, within two lines
@@ -379,8 +385,10 @@ MtText mt_delivery_own_text(MtTrail *trail, MtDelivery *delivery, MtSpan text);
  * texts are not good any more. */
 void mt_message_put(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text);
 
-/* mt_message_no_more: what a message has that was given nothing of it. */
+/* What a message has that was given nothing of it. */
 extern const MtMessageMore mt_message_no_more;
+extern const MtVerdict mt_message_no_verdict;
+extern const MtMany mt_message_few;
 
 static inline const MtMessageMore *
 mt_message_more(const MtMessage *message)
@@ -419,8 +427,26 @@ mt_message_day(const MtMessage *message)
   return mt_time_day(mt_message_root_at(message));
 }
 
-/* mt_message_need_more: to be written to. */
+static inline const MtVerdict *
+mt_message_verdict(const MtMessage *message)
+{
+  const MtVerdict *verdict = mt_message_more(message)->verdict;
+
+  return verdict ? verdict : &mt_message_no_verdict;
+}
+
+static inline const MtMany *
+mt_message_many(const MtMessage *message)
+{
+  const MtMany *many = mt_message_more(message)->many;
+
+  return many ? many : &mt_message_few;
+}
+
+/* mt_message_need_more, mt_message_need_verdict, mt_message_need_many: to be written to. */
 MtMessageMore *mt_message_need_more(MtTrail *trail, MtMessage *message);
+MtVerdict *mt_message_need_verdict(MtTrail *trail, MtMessage *message);
+MtMany *mt_message_need_many(MtTrail *trail, MtMessage *message);
 
 static inline MtSpan
 mt_message_text(const MtMessage *message, MtText text)

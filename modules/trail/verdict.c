@@ -129,24 +129,24 @@ void
 mt_verdict_fold(MtTrail *trail, MtMessage *message, const MtEvent *event)
 {
   MtSpan action = mt_span_of_string(mt_word_name(mt_event_word(event, MT_F_ACTION)));
-  MtMessageMore *more = mt_message_need_more(trail, message);
-  gdouble score = more->spam_score;
+  MtVerdict *verdict = mt_message_need_verdict(trail, message);
+  gdouble score = verdict->spam_score;
   gboolean changed = FALSE;
 
-  if (weight_of_action(action) > weight_of_action(text(message, more->spam_action)))
+  if (weight_of_action(action) > weight_of_action(text(message, verdict->spam_action)))
     {
       mt_message_whole(trail, message);
-      mt_message_put(trail, message, &more->spam_action, action);
+      mt_message_put(trail, message, &verdict->spam_action, action);
       changed = TRUE;
     }
-  if (mt_event_has(event, MT_F_SCORE) && !(more->spam_score >= event->value[MT_F_SCORE].real))
-    more->spam_score = event->value[MT_F_SCORE].real;
-  changed |= take_text(trail, message, &more->virus, event, MT_F_VIRUS);
+  if (mt_event_has(event, MT_F_SCORE) && !(verdict->spam_score >= event->value[MT_F_SCORE].real))
+    verdict->spam_score = event->value[MT_F_SCORE].real;
+  changed |= take_text(trail, message, &verdict->virus, event, MT_F_VIRUS);
   changed |= take_text(trail, message, &message->subject, event, MT_F_SUBJECT);
-  changed |= take_result(trail, message, &more->spf, event, MT_F_SPF);
-  changed |= take_result(trail, message, &more->dkim, event, MT_F_DKIM);
-  changed |= take_result(trail, message, &more->dmarc, event, MT_F_DMARC);
-  changed |= score != more->spam_score;
+  changed |= take_result(trail, message, &verdict->spf, event, MT_F_SPF);
+  changed |= take_result(trail, message, &verdict->dkim, event, MT_F_DKIM);
+  changed |= take_result(trail, message, &verdict->dmarc, event, MT_F_DMARC);
+  changed |= score != verdict->spam_score;
   end_recipient(trail, message, event);
   if (changed)
     mt_message_touch_deliveries(trail, message);
@@ -241,7 +241,7 @@ find_recent(const MtTrail *trail, const MtIp *ip, MtSpan sender, MtTime at)
 
   for (guint i = 0; message && i < RECENT_MESSAGES;
        i++, message = mt_slab_older(&trail->messages, message))
-    if (message->flags & MT_MESSAGE_ACTIVE && !mt_message_more(message)->spf
+    if (message->flags & MT_MESSAGE_ACTIVE && !mt_message_verdict(message)->spf
         && mt_span_equal(text(message, message->sender), sender)
         && mt_message_client_ip(message, &client_ip) && mt_ip_equal(&client_ip, ip)
         && ABS(at - message->first_at) <= POLICY_WINDOW_US
