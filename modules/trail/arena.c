@@ -44,6 +44,86 @@ mt_arena_fit(MtArena *arena, MtPool *pool)
     resize(arena, pool, size);
 }
 
+/* ---- words ---------------------------------------------------------------------- */
+
+/* Programs, services, transports, codes of replies, clients without a name; by their length,
+ * the most frequent first.  Numbers are in memory only: new ones may stand anywhere. */
+#define WORDS_4(X) X("smtp") X("lmtp") X("pipe")
+#define WORDS_5(X) \
+  X("2.0.0") X("local") X("relay") X("4.4.1") X("4.7.1") X("5.1.1") X("5.7.1") X("2.1.5")
+#define WORDS_6(X) X("pickup")
+#define WORDS_7(X) X("postfix") X("unknown") X("virtual") X("dovecot")
+#define WORDS_10(X) X("submission")
+
+#define MAX_WORD_BYTES 10
+
+#define ONE_MORE(word) +1
+
+/* Where those of a length begin. */
+enum
+{
+  WORDS_OF_5 = 0 WORDS_4(ONE_MORE),
+  WORDS_OF_6 = WORDS_OF_5 WORDS_5(ONE_MORE),
+  WORDS_OF_7 = WORDS_OF_6 WORDS_6(ONE_MORE),
+  WORDS_OF_10 = WORDS_OF_7 WORDS_7(ONE_MORE),
+  N_WORDS = WORDS_OF_10 WORDS_10(ONE_MORE)
+};
+
+#define FIRST_WORD (MT_ARENA_MAX_BYTES + 1)
+
+G_STATIC_ASSERT(FIRST_WORD + N_WORDS <= G_MAXUINT16 + 1);
+
+/* Lengths are known here: each comparison is one or two of the processor's. */
+#define IF_IT_IS(word) \
+  if (memcmp(text.at, word, sizeof word - 1) == 0) \
+    return number; \
+  number++;
+
+/* 0: it is none. */
+static MtText
+number_of_word(MtSpan text)
+{
+  guint number;
+
+  switch (text.len)
+    {
+    case 4:
+      number = FIRST_WORD;
+      WORDS_4(IF_IT_IS)
+      return 0;
+    case 5:
+      number = FIRST_WORD + WORDS_OF_5;
+      WORDS_5(IF_IT_IS)
+      return 0;
+    case 6:
+      number = FIRST_WORD + WORDS_OF_6;
+      WORDS_6(IF_IT_IS)
+      return 0;
+    case 7:
+      number = FIRST_WORD + WORDS_OF_7;
+      WORDS_7(IF_IT_IS)
+      return 0;
+    case 10:
+      number = FIRST_WORD + WORDS_OF_10;
+      WORDS_10(IF_IT_IS)
+      return 0;
+    default:
+      return 0;
+    }
+}
+
+MtSpan
+mt_arena_word(MtText text)
+{
+#define X(word) MT_SPAN_INIT(word),
+  static const MtSpan words[] = { WORDS_4(X) WORDS_5(X) WORDS_6(X) WORDS_7(X) WORDS_10(X) };
+#undef X
+
+  return words[text - FIRST_WORD];
+}
+
+/* ---- texts ---------------------------------------------------------------------- */
+
 gboolean
 mt_arena_grow(MtArena *arena, MtPool *pool, guint bytes)
 {
@@ -59,6 +139,30 @@ mt_arena_grow(MtArena *arena, MtPool *pool, guint bytes)
   return TRUE;
 }
 
+static MtText
+write_short(MtArena *arena, MtSpan text)
+{
+  guint16 at = arena->used;
+
+  arena->bytes[at] = (gchar) text.len;
+  memcpy(arena->bytes + at + 1, text.at, text.len);
+  arena->used = at + 1 + text.len;
+  return at;
+}
+
+static MtText
+write_long(MtArena *arena, MtSpan text)
+{
+  guint16 at = arena->used, len = MIN(text.len, MT_TEXT_MAX_BYTES);
+  gchar *to = arena->bytes + at;
+
+  *to = (gchar) MT_TEXT_LONG;
+  memcpy(to + 1, &len, sizeof len);
+  memcpy(to + 1 + sizeof len, text.at, len);
+  arena->used = at + 1 + sizeof len + len;
+  return at;
+}
+
 /* Long for the room that is left, or at all. */
 static MtText
 put_long(MtArena *arena, MtPool *pool, MtSpan text)
@@ -70,18 +174,25 @@ put_long(MtArena *arena, MtPool *pool, MtSpan text)
     return 0;
   if (own)
     text.at = arena->bytes + offset;
-  return mt_arena_write(arena, text);
+  return text.len < MT_TEXT_LONG ? write_short(arena, text) : write_long(arena, text);
 }
 
 MtText
 mt_arena_put(MtArena *arena, MtPool *pool, MtSpan text)
 {
+  MtText word;
+
   if (!text.at)
     return 0;
+  word = text.len <= MAX_WORD_BYTES ? number_of_word(text) : 0;
+  if (word)
+    return word;
   if (G_LIKELY(text.len < MT_TEXT_LONG && arena->used + 1 + text.len <= arena->size))
-    return mt_arena_write_short(arena, text);
+    return write_short(arena, text);
   return put_long(arena, pool, text);
 }
+
+/* ---- in their place --------------------------------------------------------------- */
 
 /* The text may stand where it comes to stand, or overlap it. */
 static void
@@ -99,7 +210,8 @@ overwrite(gchar *at, MtSpan text)
 MtText
 mt_arena_replace(MtArena *arena, MtPool *pool, MtText old, MtSpan text)
 {
-  if (!old || !text.at || mt_arena_text_bytes(text) > mt_arena_text_bytes(mt_arena_get(arena, old)))
+  if (!mt_arena_has(old) || text.len <= MAX_WORD_BYTES
+      || mt_arena_text_bytes(text) > mt_arena_text_bytes(mt_arena_get(arena, old)))
     return mt_arena_put(arena, pool, text);
   overwrite(arena->bytes + old, text);
   return old;
@@ -109,5 +221,6 @@ void
 mt_arena_pack(const MtArena *from, MtArena *to, MtPool *pool, MtText *texts, guint count)
 {
   for (guint i = 0; i < count; i++)
-    texts[i] = mt_arena_put(to, pool, mt_arena_get(from, texts[i]));
+    if (mt_arena_has(texts[i]))
+      texts[i] = mt_arena_put(to, pool, mt_arena_get(from, texts[i]));
 }

@@ -12,7 +12,8 @@
 #include "scan/span.h"
 #include "trail/pool.h"
 
-/* A text in an arena; 0 is none, which is not the empty text. */
+/* A text in an arena; 0 is none, which is not the empty text.  Above MT_ARENA_MAX_BYTES it is one
+ * of the words that every log is full of: these are in no arena. */
 typedef guint16 MtText;
 
 /* Longer than any address (RFC 5321: 320) or reply line that says something new. */
@@ -60,6 +61,16 @@ void mt_arena_pack(const MtArena *from, MtArena *to, MtPool *pool, MtText *texts
 /* mt_arena_fit: gives back what is left free, if it is worth a move. */
 void mt_arena_fit(MtArena *arena, MtPool *pool);
 
+/* mt_arena_word: the word of this number. */
+MtSpan mt_arena_word(MtText text);
+
+/* mt_arena_has: it is a text, and no word. */
+static inline gboolean
+mt_arena_has(MtText text)
+{
+  return text - 1u < MT_ARENA_MAX_BYTES;
+}
+
 /* Texts have their length in front: a byte, or for long ones this and two more. */
 #define MT_TEXT_LONG 255
 
@@ -72,6 +83,8 @@ mt_arena_get(const MtArena *arena, MtText text)
 
   if (!text)
     return MT_NO_SPAN;
+  if (text > MT_ARENA_MAX_BYTES)
+    return mt_arena_word(text);
   if ((guchar) *at != MT_TEXT_LONG)
     return mt_span(at + 1, (guchar) *at);
   memcpy(&len, at + 1, sizeof len);
@@ -85,33 +98,6 @@ mt_arena_text_bytes(MtSpan text)
   guint16 len = MIN(text.len, MT_TEXT_MAX_BYTES);
 
   return len + (len < MT_TEXT_LONG ? 1 : 1 + sizeof len);
-}
-
-static inline MtText
-mt_arena_write_short(MtArena *arena, MtSpan text)
-{
-  guint16 at = arena->used;
-
-  arena->bytes[at] = (gchar) text.len;
-  memcpy(arena->bytes + at + 1, text.at, text.len);
-  arena->used = at + 1 + text.len;
-  return at;
-}
-
-/* mt_arena_write: as mt_arena_put(), of a text, where room has been reserved. */
-static inline MtText
-mt_arena_write(MtArena *arena, MtSpan text)
-{
-  guint16 at = arena->used, len = MIN(text.len, MT_TEXT_MAX_BYTES);
-  gchar *to = arena->bytes + at;
-
-  if (G_LIKELY(text.len < MT_TEXT_LONG))
-    return mt_arena_write_short(arena, text);
-  *to = (gchar) MT_TEXT_LONG;
-  memcpy(to + 1, &len, sizeof len);
-  memcpy(to + 1 + sizeof len, text.at, len);
-  arena->used = at + 1 + sizeof len + len;
-  return at;
 }
 
 static inline gboolean

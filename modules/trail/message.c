@@ -198,7 +198,7 @@ mt_messages_clear(MtTrail *trail)
 /* ---- texts -------------------------------------------------------------------- */
 
 /* What most messages hold until they are delivered, and most deliveries. */
-#define FIRST_TEXT_BYTES 136
+#define FIRST_TEXT_BYTES 128
 #define FIRST_SAID_BYTES 184
 
 /* Texts grow to this before they are looked through. */
@@ -240,7 +240,7 @@ bytes_of_rows(const MtArena *arena, const Row rows[2])
 
   for (guint row = 0; row < 2; row++)
     for (guint i = 0; i < rows[row].count; i++)
-      if (rows[row].first[i])
+      if (mt_arena_has(rows[row].first[i]))
         bytes += mt_arena_text_bytes(mt_arena_get(arena, rows[row].first[i]));
   return bytes;
 }
@@ -290,12 +290,11 @@ put_packed(MtTrail *trail, MtMessage *message, MtSpan text)
 }
 
 void
-mt_message_put(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text)
+mt_message_replace(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text)
 {
-  MtText number = *field ? mt_arena_replace(&message->arena, &trail->pool, *field, text)
-                         : mt_arena_put(&message->arena, &trail->pool, text);
+  MtText number = mt_arena_replace(&message->arena, &trail->pool, *field, text);
 
-  if (G_UNLIKELY(!number && text.at))
+  if (!number && text.at)
     number = put_packed(trail, message, text);
   *field = number;
 }
@@ -342,7 +341,7 @@ say(MtTrail *trail, MtDelivery *delivery, gsize field, const MtSpan *texts, guin
     numbers[i] = !texts[i].at ? 0
                  : numbers[i]
                      ? mt_arena_replace(&delivery->arena, &trail->pool, numbers[i], texts[i])
-                     : mt_arena_write(&delivery->arena, texts[i]);
+                     : mt_arena_put(&delivery->arena, &trail->pool, texts[i]);
 }
 
 void
@@ -458,9 +457,8 @@ evict(MtTrail *trail, MtMessage *message)
   trail->counters.evicted++;
 }
 
-/* But for the tables, which follow from how many there are. */
-static gsize
-message_bytes(const MtTrail *trail)
+gsize
+mt_messages_bytes(const MtTrail *trail)
 {
   return trail->messages.count * sizeof(MtMessage) + trail->pool.bytes;
 }
@@ -469,7 +467,7 @@ static gboolean
 is_too_much(const MtTrail *trail)
 {
   return trail->messages.count > trail->settings->max_messages
-         || message_bytes(trail) / MT_MESSAGE_MAX_BYTES > trail->settings->max_messages;
+         || mt_messages_bytes(trail) / MT_MESSAGE_MAX_BYTES > trail->settings->max_messages;
 }
 
 void

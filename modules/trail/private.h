@@ -334,6 +334,9 @@ void mt_message_recall(MtTrail *trail, MtMessage *message, MtSpan recipient);
 
 void mt_message_touch_deliveries(MtTrail *trail, MtMessage *message);
 
+/* mt_messages_bytes: what they take, but for the tables, which follow from how many there are. */
+gsize mt_messages_bytes(const MtTrail *trail);
+
 /* mt_messages_trim: lets the oldest clean records leave memory. */
 void mt_messages_trim(MtTrail *trail);
 
@@ -381,9 +384,17 @@ void mt_delivery_say(MtTrail *trail, MtDelivery *delivery, gsize field, MtSpan t
 /* mt_delivery_own_text: puts a text that is none of its own into its arena. */
 MtText mt_delivery_own_text(MtTrail *trail, MtDelivery *delivery, MtSpan text);
 
+/* mt_message_replace: as mt_message_put(), of what is there already, or where room is short. */
+void mt_message_replace(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text);
+
 /* mt_message_put: @field, of the message or what more it has, is this text now.  Spans of its
  * texts are not good any more. */
-void mt_message_put(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text);
+static inline void
+mt_message_put(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text)
+{
+  if (*field || !(*field = mt_arena_put(&message->arena, &trail->pool, text)))
+    mt_message_replace(trail, message, field, text);
+}
 
 /* What a message has that was given nothing of it. */
 extern const MtMessageMore mt_message_no_more;

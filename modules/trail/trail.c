@@ -497,6 +497,13 @@ mt_trail_live(const MtTrail *trail)
   return trail->messages.count;
 }
 
+gsize
+mt_trail_live_bytes(const MtTrail *trail)
+{
+  return mt_messages_bytes(trail) + mt_table_bytes(&trail->by_queue_id)
+         + mt_table_bytes(&trail->by_message_id);
+}
+
 /* ---- the null backing --------------------------------------------------------------- */
 
 static void

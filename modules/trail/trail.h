@@ -141,4 +141,8 @@ const MtTrailCounters *mt_trail_counters(const MtTrail *trail);
 /* mt_trail_live: messages in memory now. */
 gsize mt_trail_live(const MtTrail *trail);
 
+/* mt_trail_live_bytes: what these take with their deliveries and texts, and the tables that find
+ * them, which have a size of their own where there are none. */
+gsize mt_trail_live_bytes(const MtTrail *trail);
+
 #endif

@@ -94,6 +94,62 @@ test_full(void)
   mt_pool_clear(&pool);
 }
 
+/* Words that every log is full of take nothing; what only looks like one is kept as it is. */
+static void
+test_words(void)
+{
+  static const gchar *const words[] = { "smtp",  "lmtp",    "2.0.0",   "5.1.1",
+                                        "relay", "unknown", "postfix", "submission" };
+  static const gchar *const others[] = { "smtq", "smt", "smtps", "9.9.9", "postfiX", "submissioN" };
+  MtArena arena = { 0 };
+  MtPool pool = { 0 };
+  MtText text, long_text;
+
+  for (guint i = 0; i < G_N_ELEMENTS(words); i++)
+    {
+      text = mt_arena_put(&arena, &pool, mt_span_of_string(words[i]));
+      g_assert_true(mt_span_equal(mt_arena_get(&arena, text), mt_span_of_string(words[i])));
+      g_assert_false(mt_arena_has(text));
+    }
+  g_assert_cmpuint(arena.used, ==, 0);
+  for (guint i = 0; i < G_N_ELEMENTS(others); i++)
+    {
+      text = mt_arena_put(&arena, &pool, mt_span_of_string(others[i]));
+      g_assert_true(mt_span_equal(mt_arena_get(&arena, text), mt_span_of_string(others[i])));
+      g_assert_true(mt_arena_has(text));
+    }
+  long_text = mt_arena_put(&arena, &pool, MT_SPAN("submission/smtpd"));
+  text = mt_arena_replace(&arena, &pool, long_text, MT_SPAN("submission"));
+  g_assert_false(mt_arena_has(text));
+  text = mt_arena_replace(&arena, &pool, text, MT_SPAN("submissioN"));
+  g_assert_true(MT_SPAN_IS(mt_arena_get(&arena, text), "submissioN"));
+  mt_arena_clear(&arena, &pool);
+  mt_pool_clear(&pool);
+}
+
+/* What is packed is all there, words, too, and nothing else. */
+static void
+test_pack(void)
+{
+  MtArena arena = { 0 }, packed = { 0 };
+  MtPool pool = { 0 };
+  MtText texts[4] = { 0 };
+
+  texts[0] = mt_arena_put(&arena, &pool, MT_SPAN("bob@example.com"));
+  mt_arena_put(&arena, &pool, MT_SPAN("nobody@example.com"));
+  texts[1] = mt_arena_put(&arena, &pool, MT_SPAN("smtp"));
+  texts[3] = mt_arena_put(&arena, &pool, MT_SPAN(""));
+  mt_arena_pack(&arena, &packed, &pool, texts, G_N_ELEMENTS(texts));
+  mt_arena_clear(&arena, &pool);
+  g_assert_true(MT_SPAN_IS(mt_arena_get(&packed, texts[0]), "bob@example.com"));
+  g_assert_true(MT_SPAN_IS(mt_arena_get(&packed, texts[1]), "smtp"));
+  g_assert_null(mt_arena_get(&packed, texts[2]).at);
+  g_assert_nonnull(mt_arena_get(&packed, texts[3]).at);
+  g_assert_cmpuint(packed.used, ==, 1 + 1 + strlen("bob@example.com") + 1);
+  mt_arena_clear(&packed, &pool);
+  mt_pool_clear(&pool);
+}
+
 /* The record's own bytes move with the texts, and what is free is given back. */
 static void
 test_head(void)
@@ -129,5 +185,7 @@ main(int argc, char **argv)
   g_test_add_func("/arena/replace", test_replace);
   g_test_add_func("/arena/full", test_full);
   g_test_add_func("/arena/head", test_head);
+  g_test_add_func("/arena/words", test_words);
+  g_test_add_func("/arena/pack", test_pack);
   return g_test_run();
 }
