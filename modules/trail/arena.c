@@ -124,8 +124,9 @@ mt_arena_word(MtText text)
 
 /* ---- texts ---------------------------------------------------------------------- */
 
-gboolean
-mt_arena_grow(MtArena *arena, MtPool *pool, guint bytes)
+/* FALSE: so much would be too much. */
+static gboolean
+grow(MtArena *arena, MtPool *pool, guint bytes)
 {
   guint needed = arena->used + bytes;
 
@@ -169,8 +170,9 @@ put_long(MtArena *arena, MtPool *pool, MtSpan text)
 {
   guintptr offset = (guintptr) text.at - (guintptr) arena->bytes;
   gboolean own = offset < arena->used;
+  guint bytes = mt_arena_text_bytes(text);
 
-  if (!mt_arena_reserve(arena, pool, mt_arena_text_bytes(text)))
+  if (arena->used + bytes > arena->size && !grow(arena, pool, bytes))
     return 0;
   if (own)
     text.at = arena->bytes + offset;

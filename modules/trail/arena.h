@@ -45,16 +45,6 @@ MtText mt_arena_put(MtArena *arena, MtPool *pool, MtSpan text);
 /* mt_arena_replace: as mt_arena_put(), in the place of @old if that is long enough. */
 MtText mt_arena_replace(MtArena *arena, MtPool *pool, MtText old, MtSpan text);
 
-/* mt_arena_grow: to have room for @bytes more.  FALSE: that is too much. */
-gboolean mt_arena_grow(MtArena *arena, MtPool *pool, guint bytes);
-
-/* mt_arena_reserve: there shall be room for @bytes more; FALSE: that is too much. */
-static inline gboolean
-mt_arena_reserve(MtArena *arena, MtPool *pool, guint bytes)
-{
-  return (guint) arena->used + bytes <= arena->size || mt_arena_grow(arena, pool, bytes);
-}
-
 /* mt_arena_pack: copies of @count texts of @from, which stand in a row, for @to. */
 void mt_arena_pack(const MtArena *from, MtArena *to, MtPool *pool, MtText *texts, guint count);
 

@@ -182,7 +182,8 @@ is_ignored(const MtTrail *trail, const MtMessage *message, const MtDelivery *del
 }
 
 static void
-flush_delivery(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtDelivery *delivery)
+flush_delivery(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtDelivery *delivery,
+               gint32 day)
 {
   MtOutcome outcome = mt_judge_outcome(message, delivery);
   MtDirection direction = mt_judge_direction(trail, message, delivery);
@@ -199,7 +200,7 @@ flush_delivery(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtDeliv
   row = MT_BATCH_ADD(texts->batch->deliveries, MtDeliveryRow);
   row->id = delivery->id;
   row->message_id = message->id;
-  row->day = mt_message_day(message);
+  row->day = day;
   row->stored_day = delivery->stored ? message->stored_day : MT_NO_DAY;
   row->removed = removed;
   row->mail_at = mt_message_root_at(message);
@@ -264,7 +265,7 @@ fill_message_texts(const MtTexts *texts, const MtMessage *message, MtMessageRow 
 }
 
 static void
-flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate locate,
+flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, gint32 day, MtLocate locate,
               gpointer user)
 {
   MtMessageRow *row = MT_BATCH_ADD(texts->batch->messages, MtMessageRow);
@@ -273,7 +274,7 @@ flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate
   row->id = message->id;
   row->root_id = mt_message_root_id(message);
   row->root_at = mt_message_root_at(message);
-  row->day = mt_message_day(message);
+  row->day = day;
   row->stored_day = message->stored_day;
   row->first_at = message->first_at;
   row->last_at = message->last_at;
@@ -296,9 +297,9 @@ flush_message(MtTrail *trail, const MtTexts *texts, MtMessage *message, MtLocate
 /* What the message itself decides for all its deliveries: where they lie, and what
  * became of those that waited. */
 static gboolean
-deliveries_follow(const MtMessage *message)
+deliveries_follow(const MtMessage *message, gint32 day)
 {
-  return message->stored_day != MT_NO_DAY && message->stored_day != mt_message_day(message);
+  return message->stored_day != MT_NO_DAY && message->stored_day != day;
 }
 
 /* Messages of a batch lie anywhere: what is needed of the next ones is on its way meanwhile,
@@ -342,16 +343,17 @@ mt_flush_messages(MtTrail *trail, MtBatch *batch, MtLocate locate, gpointer user
   for (guint i = 0; i < trail->dirty->len; i++)
     {
       MtMessage *message = g_ptr_array_index(trail->dirty, i);
-      gboolean all = deliveries_follow(message);
+      gint32 day = mt_message_day(message);
+      gboolean all = deliveries_follow(message, day);
       MtTexts texts;
 
       fetch(trail->dirty, i);
       keep_placeholder(trail, message, mt_judge_state(message));
       texts = mt_texts(batch, &message->arena);
-      flush_message(trail, &texts, message, locate, user);
+      flush_message(trail, &texts, message, day, locate, user);
       for (guint d = 0; d < message->n_deliveries; d++)
         if (all || message->deliveries[d].dirty)
-          flush_delivery(trail, &texts, message, &message->deliveries[d]);
+          flush_delivery(trail, &texts, message, &message->deliveries[d], day);
     }
 }
 

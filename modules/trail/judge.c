@@ -39,10 +39,16 @@ mt_judge_state(const MtMessage *message)
   return message->flags & MT_MESSAGE_ON_HOLD ? MT_STATE_HELD : MT_STATE_QUEUED;
 }
 
+static MtSpan
+spam_action(const MtMessage *message)
+{
+  return mt_message_text(message, mt_message_verdict(message)->spam_action);
+}
+
 static gboolean
 is_quarantined(const MtMessage *message)
 {
-  return MT_SPAN_IS(mt_message_text(message, mt_message_verdict(message)->spam_action), "quarantine");
+  return MT_SPAN_IS(spam_action(message), "quarantine");
 }
 
 /* Held for a filter's sake: Postfix' hold queue is rspamd's quarantine, and MailScanner
@@ -52,9 +58,7 @@ outcome_of_held(const MtMessage *message)
 {
   if (is_quarantined(message))
     return MT_OUTCOME_QUARANTINED;
-  return MT_SPAN_IS(mt_message_text(message, mt_message_verdict(message)->spam_action), "discard")
-             ? MT_OUTCOME_DISCARDED
-             : MT_OUTCOME_QUEUED;
+  return MT_SPAN_IS(spam_action(message), "discard") ? MT_OUTCOME_DISCARDED : MT_OUTCOME_QUEUED;
 }
 
 /* Still waiting when the message left the queue, or not yet tried. */

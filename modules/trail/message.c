@@ -198,7 +198,7 @@ mt_messages_clear(MtTrail *trail)
 /* ---- texts -------------------------------------------------------------------- */
 
 /* What most messages hold until they are delivered, and most deliveries. */
-#define FIRST_TEXT_BYTES 128
+#define FIRST_TEXT_BYTES 136
 #define FIRST_SAID_BYTES 184
 
 /* Texts grow to this before they are looked through. */
@@ -318,30 +318,37 @@ said_field(const MtDelivery *delivery, gsize field)
   return (gpointer) (delivery->arena.bytes + field);
 }
 
+/* The text, which is none of the delivery's own, in place of @old. */
+static MtText
+put_said(MtTrail *trail, MtDelivery *delivery, gsize field, MtSpan text)
+{
+  MtText old = *said_field(delivery, field);
+  MtText number = old ? mt_arena_replace(&delivery->arena, &trail->pool, old, text)
+                      : mt_arena_put(&delivery->arena, &trail->pool, text);
+
+  if (G_LIKELY(number))
+    return number;
+  pack_delivery(trail, delivery);
+  return mt_arena_put(&delivery->arena, &trail->pool, text);
+}
+
 /* One after the other, from @field on. */
 static void
 say(MtTrail *trail, MtDelivery *delivery, gsize field, const MtSpan *texts, guint count)
 {
-  MtText *numbers;
-  guint bytes = 0;
-
-  for (guint i = 0; i < count; i++)
-    bytes += texts[i].at ? mt_arena_text_bytes(texts[i]) : 0;
-  if (bytes)
-    mt_delivery_need_said(trail, delivery);
-  if (!delivery->arena.size)
-    return;
-  if (!mt_arena_reserve(&delivery->arena, &trail->pool, bytes))
+  for (guint i = 0; i < count; i++, field += sizeof(MtText))
     {
-      pack_delivery(trail, delivery);
-      mt_arena_reserve(&delivery->arena, &trail->pool, bytes);
+      MtText number = 0;
+
+      if (texts[i].at)
+        {
+          mt_delivery_need_said(trail, delivery);
+          number = put_said(trail, delivery, field, texts[i]);
+        }
+      else if (!delivery->arena.size)
+        continue;
+      *said_field(delivery, field) = number; /* the field has moved, maybe */
     }
-  numbers = said_field(delivery, field);
-  for (guint i = 0; i < count; i++)
-    numbers[i] = !texts[i].at ? 0
-                 : numbers[i]
-                     ? mt_arena_replace(&delivery->arena, &trail->pool, numbers[i], texts[i])
-                     : mt_arena_put(&delivery->arena, &trail->pool, texts[i]);
 }
 
 void

@@ -12,8 +12,11 @@
 #include <glib.h>
 #include <string.h>
 
-/* Sizes are rounded up to this; pieces above the limit come from g_malloc(). */
+/* Sizes are rounded up, finely where most are: a piece serves only its own size again, so that
+ * there should be few.  Pieces above the limit come from g_malloc(). */
 #define MT_POOL_STEP 8
+#define MT_POOL_FINE_BYTES 256
+#define MT_POOL_COARSE_STEP 32
 #define MT_POOL_MAX_BYTES 1024
 
 typedef struct MtPoolBlock MtPoolBlock;
@@ -55,7 +58,9 @@ void mt_pool_give(MtPool *pool, gpointer piece, gsize bytes);
 static inline gsize
 mt_pool_room(gsize bytes)
 {
-  return (bytes + MT_POOL_STEP - 1) / MT_POOL_STEP * MT_POOL_STEP;
+  gsize step = bytes <= MT_POOL_FINE_BYTES ? MT_POOL_STEP : MT_POOL_COARSE_STEP;
+
+  return (bytes + step - 1) / step * step;
 }
 
 #endif

@@ -284,7 +284,8 @@ test_absurd_numbers(void)
 
   begin(&log, 10);
   say(&log,
-      "qmgr[73]: 00000F00D1: from=<a@example.net>, size=5000000000, nrcpt=9999999999 (queue active)");
+      "qmgr[73]: 00000F00D1: from=<a@example.net>, size=5000000000, nrcpt=9999999999 "
+      "(queue active)");
   batch = mt_trail_flush(log.trail, NULL, NULL);
   g_assert_cmpuint(batch->messages->len, ==, 1);
   g_assert_cmpint(g_array_index(batch->messages, MtMessageRow, 0).nrcpt, ==, G_MAXINT32);
