@@ -29,7 +29,7 @@ typedef struct
   guint max_messages;           /* kept in memory beyond a batch */
 } MtTrailSettings;
 
-/* Default for max_messages: about 16 MiB; with more, an import is no faster. */
+/* Default for max_messages: about 7 MiB; with more, an import is no faster. */
 #define MT_TRAIL_MAX_MESSAGES 10000
 
 /* What is on disk already when the trail begins, so that it need not look. */
