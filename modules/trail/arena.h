@@ -68,13 +68,14 @@ mt_arena_has(MtText text)
 static inline MtSpan
 mt_arena_get(const MtArena *arena, MtText text)
 {
-  const gchar *at = arena->bytes + text;
+  const gchar *at;
   guint16 len;
 
   if (!text)
     return MT_NO_SPAN;
   if (text > MT_ARENA_MAX_BYTES)
     return mt_arena_word(text);
+  at = arena->bytes + text;
   if ((guchar) *at != MT_TEXT_LONG)
     return mt_span(at + 1, (guchar) *at);
   memcpy(&len, at + 1, sizeof len);

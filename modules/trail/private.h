@@ -77,7 +77,7 @@ typedef struct
   guint size_index, size_away, used_away;
 } MtMany;
 
-/* What filters have said of a message. */
+/* What filters have said of a message, and when it was held or let go. */
 typedef struct
 {
   gdouble spam_score;
@@ -122,8 +122,8 @@ struct MtMessage
   MtLink by_message_id;
 };
 
-G_STATIC_ASSERT(sizeof(MtDelivery) == 56);
-G_STATIC_ASSERT(sizeof(MtMessage) == 160);
+G_STATIC_ASSERT(sizeof(MtDelivery) <= 56);
+G_STATIC_ASSERT(sizeof(MtMessage) <= 160);
 
 /* One login that may still be open, or one that has ended in this batch. */
 typedef struct
