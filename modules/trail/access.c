@@ -53,9 +53,6 @@ put(MtTrail *trail, MtArena *arena, MtSpan text)
   return mt_arena_put(arena, &trail->others_pool, text);
 }
 
-#define TEXTS(type, first, last) \
-  ((G_STRUCT_OFFSET(type, last) - G_STRUCT_OFFSET(type, first)) / sizeof(MtText) + 1)
-
 /* For what may be said of a record any number of times.  @texts: all @count that it holds. */
 static void
 set(MtTrail *trail, MtArena *arena, MtText *texts, guint count, MtText *field, MtSpan text)
@@ -77,13 +74,14 @@ set(MtTrail *trail, MtArena *arena, MtText *texts, guint count, MtText *field, M
 static void
 set_of_access(MtTrail *trail, MtAccess *access, MtText *field, MtSpan text)
 {
-  set(trail, &access->arena, &access->account, TEXTS(MtAccess, account, country_name), field, text);
+  set(trail, &access->arena, &access->account, MT_TEXTS(MtAccess, account, country_name), field,
+      text);
 }
 
 static void
 set_of_failure(MtTrail *trail, MtFailure *failure, MtText *field, MtSpan text)
 {
-  set(trail, &failure->arena, &failure->account, TEXTS(MtFailure, account, country_name), field,
+  set(trail, &failure->arena, &failure->account, MT_TEXTS(MtFailure, account, country_name), field,
       text);
 }
 

@@ -2,9 +2,9 @@
  *
  * Layer: trail, not for others.  Concurrency: the trail's owner only.
  *
- * message.c folds lines into messages, hops.c links them, access.c has the logins,
- * dialogue.c puts lines together, pending.c has what waits for its line, flush.c makes rows,
- * trail.c ties them together.
+ * message.c folds lines into messages, texts.c keeps what they say, hops.c links them, access.c
+ * has the logins, dialogue.c puts lines together, pending.c has what waits for its line, flush.c
+ * makes rows, trail.c ties them together.
  */
 #ifndef MT_TRAIL_PRIVATE_H
 #define MT_TRAIL_PRIVATE_H
@@ -284,6 +284,10 @@ struct MtTrail
 /* Messages may take so much for each that the settings allow: texts are long at times. */
 #define MT_MESSAGE_MAX_BYTES 2048
 
+/* How many texts stand in a row in a record. */
+#define MT_TEXTS(type, first, last) \
+  ((G_STRUCT_OFFSET(type, last) - G_STRUCT_OFFSET(type, first)) / sizeof(MtText) + 1)
+
 /* ---- time ---------------------------------------------------------------- */
 
 /* Stamps of one second, and lines of several processes that pass each other. */
@@ -361,40 +365,6 @@ mt_is_joined(MtParentKind kind)
 /* mt_message_delivery: the delivery for this recipient; new where there is none. */
 MtDelivery *mt_message_delivery(MtTrail *trail, MtMessage *message, MtSpan recipient,
                                 MtSpan orig_recipient, gboolean create);
-
-extern const MtSaid mt_delivery_nothing_said;
-
-static inline const MtSaid *
-mt_delivery_said(const MtDelivery *delivery)
-{
-  return delivery->arena.size ? (gconstpointer) delivery->arena.bytes : &mt_delivery_nothing_said;
-}
-
-/* mt_delivery_need_said: to be written to, but for its texts; valid until the next text. */
-MtSaid *mt_delivery_need_said(MtTrail *trail, MtDelivery *delivery);
-
-/* mt_delivery_say: @field: where the text's number stands in MtSaid.  @text: none of its own. */
-void mt_delivery_say(MtTrail *trail, MtDelivery *delivery, gsize field, MtSpan text);
-
-/* MT_SAID, MT_SAY: a text of a delivery, by the name of its field. */
-#define MT_SAID(delivery, field) mt_arena_get(&(delivery)->arena, mt_delivery_said(delivery)->field)
-#define MT_SAY(trail, delivery, field, text) \
-  mt_delivery_say((trail), (delivery), G_STRUCT_OFFSET(MtSaid, field), (text))
-
-/* mt_delivery_own_text: puts a text that is none of its own into its arena. */
-MtText mt_delivery_own_text(MtTrail *trail, MtDelivery *delivery, MtSpan text);
-
-/* mt_message_replace: as mt_message_put(), of what is there already, or where room is short. */
-void mt_message_replace(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text);
-
-/* mt_message_put: @field, of the message or what more it has, is this text now.  Spans of its
- * texts are not good any more. */
-static inline void
-mt_message_put(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text)
-{
-  if (*field || !(*field = mt_arena_put(&message->arena, &trail->pool, text)))
-    mt_message_replace(trail, message, field, text);
-}
 
 /* What a message has that was given nothing of it. */
 extern const MtMessageMore mt_message_no_more;
@@ -492,6 +462,53 @@ mt_trail_hash_ip(MtTrail *trail, const MtIp *ip)
       slot->hash = mt_hash(&trail->key, ip->b, sizeof ip->b);
     }
   return slot->hash;
+}
+
+/* ---- texts.c -------------------------------------------------------------- */
+
+extern const MtSaid mt_delivery_nothing_said;
+
+static inline const MtSaid *
+mt_delivery_said(const MtDelivery *delivery)
+{
+  return delivery->arena.size ? (gconstpointer) delivery->arena.bytes : &mt_delivery_nothing_said;
+}
+
+/* mt_delivery_need_said: to be written to, but for its texts; valid until the next text. */
+MtSaid *mt_delivery_need_said(MtTrail *trail, MtDelivery *delivery);
+
+/* mt_delivery_say: @field: where the text's number stands in MtSaid.  @text: none of its own. */
+void mt_delivery_say(MtTrail *trail, MtDelivery *delivery, gsize field, MtSpan text);
+
+/* MT_SAID, MT_SAY: a text of a delivery, by the name of its field. */
+#define MT_SAID(delivery, field) mt_arena_get(&(delivery)->arena, mt_delivery_said(delivery)->field)
+#define MT_SAY(trail, delivery, field, text) \
+  mt_delivery_say((trail), (delivery), G_STRUCT_OFFSET(MtSaid, field), (text))
+
+/* mt_delivery_say_all: @count of them, which stand in a row from @field on. */
+void mt_delivery_say_all(MtTrail *trail, MtDelivery *delivery, gsize field, const MtSpan *texts,
+                         guint count);
+
+/* mt_delivery_own_text: puts a text that is none of its own into its arena. */
+MtText mt_delivery_own_text(MtTrail *trail, MtDelivery *delivery, MtSpan text);
+
+/* mt_message_begin_texts: a new message is going to hold some. */
+void mt_message_begin_texts(MtTrail *trail, MtMessage *message);
+
+/* mt_message_settle_texts: a commit is past, and few lines follow that say more: what is free, and
+ * what nothing holds any more, is given back. */
+void mt_message_settle_texts(MtTrail *trail, MtMessage *message);
+
+/* mt_message_replace: as mt_message_put(), of what is there already, or where room is short. */
+void mt_message_replace(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text);
+
+/* mt_message_put: @field, of the message or what more it has, is this text now.  Spans of its
+ * texts are not good any more. */
+static inline void
+mt_message_put(MtTrail *trail, MtMessage *message, MtText *field, MtSpan text)
+{
+  if (*field || !(*field = mt_arena_put(&message->arena, &trail->pool, text)))
+    mt_message_replace(trail, message, field, text);
 }
 
 /* A record's texts on their way to the store: where its block is small, all at once. */
