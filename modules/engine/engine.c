@@ -12,6 +12,10 @@
 /* How often files that may have changed are looked at, and raw lines are written. */
 #define LOOK_US MT_SECOND_US
 
+/* More lines than these between two looks: what can wait waits, raw lines this long. */
+#define LOADED_LINES 20000
+#define LOADED_RAW_US (5 * MT_SECOND_US)
+
 /* While another holds the store, how long is waited before looking again. */
 #define BUSY_US (10 * MT_SECOND_US)
 
@@ -39,7 +43,8 @@ struct MtEngine
   gboolean begun;        /* lines have been pushed since the last commit */
   guint flags;
   gboolean retaining;    /* rolling has more to do */
-  MtTime looked_at, retained_at;
+  MtTime looked_at, retained_at, raw_at;
+  guint64 lines_before; /* counters.lines at the last look */
   struct timespec policy_changed;
   GHashTable *told;      /* message -> when it was told (GINT_TO_POINTER seconds) */
   MtTime now;
@@ -700,22 +705,31 @@ mark_emitted(MtEngine *engine, MtTime now)
     put_off(engine, &error);
 }
 
-static void
-look(MtEngine *engine, MtTime now)
-{
-  look_at_policy(engine);
-  if (mt_geo_refresh(engine->geo, tell_geo, engine))
-    tell_rules_off(engine);
-  put_raw_lines(engine);
-  mark_emitted(engine, now);
-  keep_counts(engine);
-  tell_notice(engine);
-}
-
 static gboolean
 is_time(MtTime now, MtTime last, gint64 every_us)
 {
   return now - last >= every_us || now < last - BUSY_US; /* the clock was set back */
+}
+
+static void
+look(MtEngine *engine, MtTime now)
+{
+  gboolean loaded = engine->counters.lines - engine->lines_before > LOADED_LINES;
+
+  engine->lines_before = engine->counters.lines;
+  look_at_policy(engine);
+  if (mt_geo_refresh(engine->geo, tell_geo, engine))
+    tell_rules_off(engine);
+  if (!loaded)
+    mt_store_fold(engine->store);
+  if (!loaded || is_time(now, engine->raw_at, LOADED_RAW_US))
+    {
+      engine->raw_at = now;
+      put_raw_lines(engine);
+    }
+  mark_emitted(engine, now);
+  keep_counts(engine);
+  tell_notice(engine);
 }
 
 static void

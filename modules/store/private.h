@@ -48,6 +48,7 @@ struct MtStore
   gint64 data_version;
   gint64 line_id;
   gint patience_ms; /* longest wait for another writer */
+  gint log_pages;   /* of the log, as of our last commit */
   gint32 today;
   MtTime now;
   gboolean begun;

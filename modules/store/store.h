@@ -42,6 +42,10 @@ MtStore *mt_store_open(const MtStoreSettings *settings, MtTime now, GError **err
  * as it should. */
 void mt_store_hurry(MtStore *store, gboolean hurry);
 
+/* mt_store_fold: there is time: folds the log back into the file if it has grown.  Between
+ * batches; what does not succeed now is tried again later. */
+void mt_store_fold(MtStore *store);
+
 /* mt_store_set_now: the wall clock: stamps far off it are a clock's mistake. */
 void mt_store_set_now(MtStore *store, MtTime now);
 void mt_store_close(MtStore *store);
