@@ -51,10 +51,10 @@ make_room(Slot *slot, const MtSpan texts[TEXTS])
 
   for (guint i = 0; i < TEXTS; i++)
     size += texts[i].len;
-  if (size > slot->room)
+  if (size > slot->room || size < slot->room / 2) /* a long line's room is not kept for ever */
     {
       g_free(slot->bytes);
-      slot->room = size + size / 4;
+      slot->room = size + size / 8;
       slot->bytes = g_malloc(slot->room);
     }
   return slot->bytes;
