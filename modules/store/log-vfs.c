@@ -22,11 +22,12 @@ typedef struct
   sqlite3_file real[];
 } Log;
 
-static struct
+struct MtLogVfs
 {
-  sqlite3_vfs vfs;
+  sqlite3_vfs base;
   sqlite3_vfs *real;
-} state;
+  gchar name[40]; /* of its own: each is registered */
+};
 
 static int
 write_through(Log *log, const void *from, gint len, sqlite3_int64 at)
@@ -174,14 +175,15 @@ static const sqlite3_io_methods methods = { .iVersion = 1,
 static int
 x_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
 {
+  sqlite3_vfs *real = ((MtLogVfs *) vfs)->real;
   Log *log = (Log *) file;
   int code;
 
   if (!(flags & SQLITE_OPEN_WAL))
-    return state.real->xOpen(state.real, name, file, flags, out);
+    return real->xOpen(real, name, file, flags, out);
   memset(log, 0, sizeof *log);
-  code = state.real->xOpen(state.real, name, log->real, flags, out);
-  if (code != SQLITE_OK || !log->real->pMethods)
+  code = real->xOpen(real, name, log->real, flags, out);
+  if (code != SQLITE_OK)
     return code;
   log->bytes = g_malloc(BUFFER_BYTES);
   log->end = -1;
@@ -189,30 +191,36 @@ x_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *o
   return SQLITE_OK;
 }
 
-static void
-wrap(sqlite3_vfs *real)
+MtLogVfs *
+mt_log_vfs_new(void)
 {
-  sqlite3_vfs_unregister(&state.vfs);
-  state.real = real;
-  state.vfs = *real;
-  state.vfs.zName = "mailtrail";
-  state.vfs.szOsFile = sizeof(Log) + real->szOsFile;
-  state.vfs.xOpen = x_open;
-  state.vfs.pNext = NULL;
-  sqlite3_vfs_register(&state.vfs, 0);
+  sqlite3_vfs *real = sqlite3_vfs_find(NULL);
+  MtLogVfs *vfs;
+
+  if (!real)
+    return NULL;
+  vfs = g_new0(MtLogVfs, 1);
+  vfs->real = real;
+  vfs->base = *real;
+  g_snprintf(vfs->name, sizeof vfs->name, "mailtrail-%p", (gpointer) vfs);
+  vfs->base.zName = vfs->name;
+  vfs->base.pNext = NULL;
+  vfs->base.szOsFile = sizeof(Log) + real->szOsFile;
+  vfs->base.xOpen = x_open;
+  sqlite3_vfs_register(&vfs->base, 0);
+  return vfs;
 }
 
-/* Who has made another VFS the default since then wants it used. */
-const char *
-mt_log_vfs(void)
+void
+mt_log_vfs_free(MtLogVfs *vfs)
 {
-  static GMutex mutex;
-  sqlite3_vfs *real;
+  if (vfs)
+    sqlite3_vfs_unregister(&vfs->base);
+  g_free(vfs);
+}
 
-  g_mutex_lock(&mutex);
-  real = sqlite3_vfs_find(NULL);
-  if (real && real != state.real)
-    wrap(real);
-  g_mutex_unlock(&mutex);
-  return state.real ? state.vfs.zName : NULL;
+const char *
+mt_log_vfs_name(const MtLogVfs *vfs)
+{
+  return vfs ? vfs->name : NULL;
 }

@@ -1,6 +1,6 @@
 /* log-vfs.h: the write-ahead log's pages, written many at a time
  *
- * Layer: store.  Concurrency: mt_log_vfs() any; a file its connection's owner only.
+ * Layer: store.  Concurrency: the connection's owner only.
  *
  * SQLite writes each page of a commit by two calls, one for 24 bytes and one for the page; a
  * batch of lines changes some thousand pages.  Here what is appended gathers, and goes into the file
@@ -12,8 +12,14 @@
 
 #include <sqlite3.h>
 
-/* mt_log_vfs: the name to open a database by; SQLite's default VFS does the work.  NULL where
- * there is none. */
-const char *mt_log_vfs(void);
+typedef struct MtLogVfs MtLogVfs;
+
+/* mt_log_vfs_new: registered with SQLite, whose default VFS does the work.  NULL where there is
+ * none.  mt_log_vfs_free: no file may be open by it. */
+MtLogVfs *mt_log_vfs_new(void);
+void mt_log_vfs_free(MtLogVfs *vfs);
+
+/* mt_log_vfs_name: what sqlite3_open_v2() calls it by. */
+const char *mt_log_vfs_name(const MtLogVfs *vfs);
 
 #endif

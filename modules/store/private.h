@@ -7,6 +7,7 @@
 
 #include "store/feed.h"
 #include "store/lease.h"
+#include "store/log-vfs.h"
 #include "store/scrub.h"
 #include "store/segment.h"
 #include "store/store.h"
@@ -36,6 +37,7 @@ struct MtStore
 {
   const MtStoreSettings *settings;
   gchar *path;
+  MtLogVfs *vfs;
   sqlite3 *db;
   MtLease lease;
   MtHashKey key;

@@ -1,5 +1,4 @@
 #include "store/private.h"
-#include "store/log-vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,8 +147,10 @@ open_database(MtStore *store, GError **error)
 {
   gint on = 1;
 
+  store->vfs = mt_log_vfs_new();
   if (sqlite3_open_v2(store->path, &store->db,
-                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW, mt_log_vfs())
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+                      mt_log_vfs_name(store->vfs))
       != SQLITE_OK)
     return mt_sql_fail(store->db, store->path, "opening the store", error);
   sqlite3_extended_result_codes(store->db, 1);
@@ -338,6 +339,7 @@ close_all(MtStore *store)
   if (store->db)
     sqlite3_close(store->db);
   store->db = NULL;
+  g_clear_pointer(&store->vfs, mt_log_vfs_free);
   g_clear_pointer(&store->feed, mt_feed_free);
 }
 

@@ -17,7 +17,7 @@ static struct
   sqlite3_vfs vfs;
   sqlite3_vfs *real;
   FaultKind kind;
-  guint after, times, fired;
+  guint after, times, fired, writes;
 } state;
 
 static sqlite3_file *
@@ -59,6 +59,7 @@ x_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 static int
 x_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
+  state.writes++;
   if (fires(FAULT_FULL))
     return SQLITE_FULL;
   if (fires(FAULT_WRITE) || (((File *)file)->is_database && fires(FAULT_CHECKPOINT)))
@@ -198,4 +199,10 @@ guint
 fault_vfs_fired(void)
 {
   return state.fired;
+}
+
+guint
+fault_vfs_writes(void)
+{
+  return state.writes;
 }

@@ -31,4 +31,7 @@ void fault_vfs_set(FaultKind kind, guint after, guint times);
 /* fault_vfs_fired: how often one has happened since it was set. */
 guint fault_vfs_fired(void);
 
+/* fault_vfs_writes: how often something has been written, to whatever file. */
+guint fault_vfs_writes(void);
+
 #endif
