@@ -15,6 +15,9 @@
  * commit. */
 #define BATCH_MAX_US 400000
 
+/* Lines between two looks at the clock. */
+#define CLOCK_LINES 64
+
 /* Pause after a failed commit. */
 #define DEFAULT_TIME_REOPEN_S 2
 
@@ -39,6 +42,7 @@ typedef struct
   gboolean in_batch;
   guint failures; /* mt_shared_failures() when the batch began */
   gint64 began_us; /* when the batch did */
+  guint in_batch_lines;
   GArray *old;         /* mt_shared_waiting(): lines of before a reload, not committed yet */
   gint64 old_in_batch; /* how many of the first stream are in the open batch */
   StatsCounterItem *counters[COUNTER_MAX];
@@ -295,6 +299,13 @@ flush(LogThreadedDestDriver *s)
   return LTR_SUCCESS;
 }
 
+static gboolean
+batch_is_old(MtDestination *self)
+{
+  return ++self->in_batch_lines % CLOCK_LINES == 0
+         && g_get_monotonic_time() - self->began_us >= BATCH_MAX_US;
+}
+
 static LogThreadedResult
 insert(LogThreadedDestDriver *s, LogMessage *msg)
 {
@@ -309,6 +320,7 @@ insert(LogThreadedDestDriver *s, LogMessage *msg)
     {
       self->failures = mt_shared_failures(self->shared);
       self->began_us = g_get_monotonic_time();
+      self->in_batch_lines = 0;
     }
   self->in_batch = TRUE;
   ok = self->failures == mt_shared_failures(self->shared) && count_old(self, &error)
@@ -316,7 +328,7 @@ insert(LogThreadedDestDriver *s, LogMessage *msg)
   mt_shared_unlock(self->shared);
   if (!ok)
     return give_up(self, error);
-  return g_get_monotonic_time() - self->began_us < BATCH_MAX_US ? LTR_QUEUED : flush(s);
+  return batch_is_old(self) ? flush(s) : LTR_QUEUED;
 }
 
 /* ---- configuration ------------------------------------------------------------------------------- */
