@@ -24,6 +24,9 @@
 /* At the tick it is when it passes these (16 MiB): a store with little mail is soon in its file. */
 #define TICK_CHECKPOINT_PAGES 4000
 
+/* While old records go, step by step: what waits for the disk is as small as the steps are. */
+#define ROLL_CHECKPOINT_PAGES 1000
+
 /* A log this many times as large that a reader keeps from being folded back is told of;
  * it is cut to this once it is. */
 #define LONG_LOG 2
@@ -97,6 +100,14 @@ note_log(MtStore *store, gint code, gint pages, gint folded)
   store->waited = TRUE;
 }
 
+static gint
+fold_at_pages(const MtStore *store)
+{
+  if (store->rolling)
+    return ROLL_CHECKPOINT_PAGES;
+  return store->patience_ms == HURRY_TIMEOUT_MS ? TICK_CHECKPOINT_PAGES : CHECKPOINT_PAGES;
+}
+
 /* Folds the log back when it is long.  Readers that come and go without a gap would keep it
  * from ever beginning anew: then they are waited for, shortly. */
 static int
@@ -105,7 +116,7 @@ on_commit(void *user, sqlite3 *db, const char *name, int pages)
   MtStore *store = user;
   gint log = 0, folded = 0, code;
 
-  if (pages < (store->patience_ms == HURRY_TIMEOUT_MS ? TICK_CHECKPOINT_PAGES : CHECKPOINT_PAGES))
+  if (pages < fold_at_pages(store))
     return SQLITE_OK;
   code = sqlite3_wal_checkpoint_v2(db, name, SQLITE_CHECKPOINT_PASSIVE, &log, &folded) & 0xff;
   if (code == SQLITE_OK && folded == log && log > 2 * CHECKPOINT_PAGES)

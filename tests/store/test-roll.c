@@ -135,6 +135,54 @@ test_hundred_days(void)
   host_stop(&host);
 }
 
+/* How many pages stand in the log: a number in the head of its index. */
+static guint
+log_pages(const Host *host)
+{
+  gchar *path = g_strconcat(host->settings.database, "-shm", NULL), *head = NULL;
+  guint32 pages;
+  gsize len;
+
+  g_file_get_contents(path, &head, &len, NULL);
+  g_assert_cmpuint(len, >=, 20);
+  memcpy(&pages, head + 16, sizeof pages);
+  g_free(head);
+  g_free(path);
+  return pages;
+}
+
+/* No step writes more pages than can be written in a moment, however much goes: what holds the
+ * writer up is counted, not timed. */
+static void
+test_small_steps(void)
+{
+  guint most = 0, steps = 0;
+  gint64 most_free = 0, pages;
+  Host host;
+
+  start(&host, "5", 0);
+  play_day(&host, 0, 50000);
+  play_day(&host, 7, 3);
+  pages = host_ask(&host, "SELECT page_count FROM pragma_page_count");
+  for (gboolean more = TRUE; more; steps++)
+    {
+      guint before = log_pages(&host), after;
+
+      more = mt_engine_tick(host.engine, clock_at(7, 12));
+      after = log_pages(&host);
+      most = MAX(most, after < before ? after : after - before); /* it may begin anew */
+      most_free = MAX(most_free, host_ask(&host, "SELECT freelist_count FROM pragma_freelist_count"));
+    }
+  g_test_message("%u steps for %" G_GINT64_FORMAT " pages, at most %u of them in one, %" G_GINT64_FORMAT " free",
+                 steps, pages, most, most_free);
+  g_assert_cmpint(pages, >, 3000);
+  g_assert_cmpint(host_ask(&host, "SELECT page_count FROM pragma_page_count"), <, pages / 2);
+  g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM segment"), ==, 1);
+  g_assert_cmpuint(most, <=, 500);
+  g_assert_cmpint(most_free, <, pages / 4);
+  host_stop(&host);
+}
+
 /* Nobody writes any more: the last records go, too. */
 static void
 test_silence(void)
@@ -280,6 +328,7 @@ main(int argc, char **argv)
   g_test_init(&argc, &argv, NULL);
   g_test_set_nonfatal_assertions();
   g_test_add_func("/roll/hundred-days", test_hundred_days);
+  g_test_add_func("/roll/small-steps", test_small_steps);
   g_test_add_func("/roll/silence", test_silence);
   g_test_add_func("/roll/late-line", test_late_line);
   g_test_add_func("/roll/max-size", test_max_size);
