@@ -192,6 +192,8 @@ def copy_of(store, work):
             os.unlink(copy + suffix)
     shutil.copyfile(store, copy)
     shutil.copyfile(store + "-lock", copy + "-lock")  # what has none is no store of ours
+    with open(copy, "rb") as f:
+        os.fsync(f.fileno())  # else the first commit that waits for the disk waits for all of it
     return copy
 
 
