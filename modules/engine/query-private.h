@@ -13,6 +13,7 @@ struct MtQuery
   gchar *path;
   sqlite3 *db;
   GHashTable *idle; /* SQL -> sqlite3_stmt that nobody runs now */
+  gint segment;     /* that views are narrowed to; 0: none */
 };
 
 /* mt_query_prepare: from those that are idle, if it was asked before: a view over a month of days

@@ -32,6 +32,12 @@ check(MtQuery *query, GError **error)
   return id == MT_SCHEMA_APPLICATION_ID && version <= MT_SCHEMA_VERSION;
 }
 
+void
+mt_query_alone(void)
+{
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static void
 finalize(gpointer stmt)
 {
@@ -227,16 +233,102 @@ by_key(MtQuery *query)
   return sql;
 }
 
+/* Stores of older programs have other tables until one of this version writes to them. */
+static gboolean
+has_our_tables(MtQuery *query)
+{
+  return mt_sql_integer(query->db, "PRAGMA user_version", 0) == MT_SCHEMA_VERSION;
+}
+
 gchar *
 mt_query_by_message_id_sql(MtQuery *query)
 {
-  /* Stores of older programs have no keys until one of this version writes to them. */
-  gboolean has_keys = mt_sql_integer(query->db, "PRAGMA user_version", 0) == MT_SCHEMA_VERSION;
-  GString *sql = has_keys ? by_key(query) : g_string_new(NULL);
+  GString *sql = has_our_tables(query) ? by_key(query) : g_string_new(NULL);
 
   if (!sql->len)
     g_string_append(sql, "SELECT id FROM messages WHERE message_id=?1");
   return g_string_free(sql, FALSE);
+}
+
+static gchar *
+named_sql(MtQuery *query, const gchar *by_queue_id)
+{
+  gchar *by_message_id = mt_query_by_message_id_sql(query);
+  gchar *sql = g_strdup_printf("SELECT id FROM (%s) UNION SELECT id FROM (%s) ORDER BY 1", by_queue_id, by_message_id);
+
+  g_free(by_message_id);
+  return sql;
+}
+
+gchar *
+mt_query_hops_sql(MtQuery *query, MtHops which)
+{
+  static const struct
+  {
+    const gchar *arm, *view;
+  } hops[] = {
+    [MT_HOPS_NAMED] = { "SELECT id FROM message_@ WHERE queue_id=?1", "SELECT id FROM messages WHERE queue_id=?1" },
+    [MT_HOPS_PARENT]
+    = { "SELECT parent AS id FROM message_@ WHERE id=CAST(?1 AS INTEGER) AND parent IS NOT NULL",
+        "SELECT parent_id AS id FROM messages WHERE id=CAST(?1 AS INTEGER) AND parent_id IS NOT NULL" },
+    [MT_HOPS_CHILDREN] = { "SELECT id, ts FROM message_@ WHERE parent=CAST(?1 AS INTEGER)",
+                           "SELECT id, ts FROM messages WHERE parent_id=CAST(?1 AS INTEGER)" },
+  };
+  GString *from = has_our_tables(query) ? each_segment(query, hops[which].arm) : g_string_new(NULL);
+  gchar *sql;
+
+  if (!from->len)
+    g_string_append(from, hops[which].view);
+  if (which == MT_HOPS_NAMED)
+    sql = named_sql(query, from->str);
+  else
+    sql = g_strdup_printf("SELECT id FROM (%s)%s", from->str, which == MT_HOPS_CHILDREN ? " ORDER BY ts" : "");
+  g_string_free(from, TRUE);
+  return sql;
+}
+
+/* 0: it is nowhere. */
+static gint
+segment_of(MtQuery *query, const gchar *id, GError **error)
+{
+  const gchar *params[] = { id, NULL };
+  GString *sql = each_segment(query, "SELECT @ FROM message_@ WHERE id=CAST(?1 AS INTEGER)");
+  MtRows *rows = sql->len ? mt_query_run(query, sql->str, params, error) : NULL;
+  gint segment = rows && mt_rows_next(rows, error) ? mt_rows_integer(rows, 0) : 0;
+
+  mt_rows_free(rows);
+  g_string_free(sql, TRUE);
+  return segment;
+}
+
+/* One view of the store from the first time on: a day that rolls off would take the tables away
+ * that the views are about. */
+static gboolean
+begin_narrow(MtQuery *query)
+{
+  return query->segment || mt_sql_exec(query->db, "PRAGMA temp_store=MEMORY; BEGIN");
+}
+
+gboolean
+mt_query_narrow(MtQuery *query, const gchar *id, GError **error)
+{
+  static const gchar *const views[] = { "messages", "deliveries", "attempts", NULL };
+  GError *failed = NULL;
+  gint segment;
+
+  if (!has_our_tables(query))
+    return TRUE;
+  if (!begin_narrow(query))
+    return mt_sql_fail(query->db, query->path, "asking the store", error);
+  segment = segment_of(query, id, &failed);
+  if (failed)
+    g_propagate_error(error, failed);
+  else if (segment == 0 || segment == query->segment)
+    return TRUE;
+  else if (!mt_schema_narrow(query->db, views, segment))
+    return mt_sql_fail(query->db, query->path, "asking the store", error);
+  query->segment = segment;
+  return !failed;
 }
 
 gchar *

@@ -659,12 +659,11 @@ without_names(const gchar *arm)
   return g_string_free(sql, FALSE);
 }
 
-static gboolean
-make_union(sqlite3 *db, const View *view, const GArray *segments)
+static gchar *
+unite(const View *view, const GArray *segments)
 {
   GString *sql = g_string_new(NULL);
   gchar *named = expand_words(view->sql), *arm = without_names(named);
-  gboolean ok;
 
   for (guint i = 0; i < segments->len; i++)
     {
@@ -673,10 +672,18 @@ make_union(sqlite3 *db, const View *view, const GArray *segments)
       g_string_append_printf(sql, "%s%s", i ? " UNION ALL " : "", filled);
       g_free(filled);
     }
-  ok = put_view(db, view->name, sql->str);
   g_free(arm);
   g_free(named);
-  g_string_free(sql, TRUE);
+  return g_string_free(sql, FALSE);
+}
+
+static gboolean
+make_union(sqlite3 *db, const View *view, const GArray *segments)
+{
+  gchar *sql = unite(view, segments);
+  gboolean ok = put_view(db, view->name, sql);
+
+  g_free(sql);
   return ok;
 }
 
@@ -690,4 +697,42 @@ mt_schema_make_views(sqlite3 *db, const GArray *segments)
   for (guint i = 0; i < G_N_ELEMENTS(views) && ok; i++)
     ok = make_view(db, &views[i]);
   return mt_sql_exec(db, "PRAGMA writable_schema=OFF") && ok;
+}
+
+static const View *
+find_view(const View *list, guint count, const gchar *name, gsize len)
+{
+  for (guint i = 0; i < count; i++)
+    if (strncmp(list[i].name, name, len) == 0 && !list[i].name[len])
+      return &list[i];
+  return NULL;
+}
+
+/* Replaces the view of that name, and the union that it reads. */
+static gboolean
+narrow(sqlite3 *db, const gchar *name, gint segment)
+{
+  static const gchar from[] = " FROM ";
+  const View *view = find_view(views, G_N_ELEMENTS(views), name, strlen(name));
+  const gchar *read = g_strrstr(view->sql, from) + strlen(from);
+  const View *all = find_view(unions, G_N_ELEMENTS(unions), read, strcspn(read, " "));
+  gchar *named = expand_words(all->sql), *arm = mt_schema_fill(named, segment);
+  gboolean ok = mt_sql_execf(db,
+                             "DROP VIEW IF EXISTS temp.%s; CREATE TEMP VIEW %s AS %s;"
+                             "DROP VIEW IF EXISTS temp.%s; CREATE TEMP VIEW %s AS %s",
+                             all->name, all->name, arm, name, name, view->sql);
+
+  g_free(arm);
+  g_free(named);
+  return ok;
+}
+
+gboolean
+mt_schema_narrow(sqlite3 *db, const gchar *const *names, gint segment)
+{
+  gboolean ok = TRUE;
+
+  for (guint i = 0; names[i] && ok; i++)
+    ok = narrow(db, names[i], segment);
+  return ok;
 }
