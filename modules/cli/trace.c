@@ -443,7 +443,7 @@ cli_run_trace(int argc, char **argv)
     return status;
   if (argc != 2)
     status = cli_usage("trace", "wants one queue ID or Message-ID");
-  else if (!(trace.query = mt_query_open(cli_database(database), &error)))
+  else if (!(trace.query = mt_query_open_lean(cli_database(database), &error)))
     status = cli_fail(&error);
   else
     {

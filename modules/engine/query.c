@@ -7,6 +7,9 @@
 /* Statements kept for when they are asked again. */
 #define MAX_IDLE 64
 
+/* No table has a longer text; nearly every union has. */
+#define LEAN_SQL_BYTES 800
+
 struct MtRows
 {
   MtQuery *query;
@@ -44,8 +47,45 @@ finalize(gpointer stmt)
   sqlite3_finalize(stmt);
 }
 
-MtQuery *
-mt_query_open(const gchar *path, GError **error)
+/* Without its unions: the texts of tables are short.  A schema that cannot be read is read as far as
+ * it can while it may be written, which nobody does here.  Should another SQLite see that otherwise, or
+ * should a view be missed, the store is opened again as others open it. */
+static void
+read_lean_schema(MtQuery *query)
+{
+  gint longest = sqlite3_limit(query->db, SQLITE_LIMIT_SQL_LENGTH, LEAN_SQL_BYTES);
+
+  sqlite3_db_config(query->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
+  mt_sql_integer(query->db, "SELECT 1 FROM segment", 0);
+  sqlite3_db_config(query->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
+  sqlite3_limit(query->db, SQLITE_LIMIT_SQL_LENGTH, longest);
+}
+
+static gboolean
+open_database(MtQuery *query, gboolean lean, GError **error)
+{
+  if (sqlite3_open_v2(query->path, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL)
+      != SQLITE_OK)
+    return mt_sql_fail(query->db, query->path, "opening the store", error);
+  sqlite3_busy_timeout(query->db, BUSY_TIMEOUT_MS);
+  query->lean = lean;
+  if (lean)
+    read_lean_schema(query);
+  return check(query, error);
+}
+
+static gboolean
+open_again(MtQuery *query, GError **error)
+{
+  g_hash_table_remove_all(query->idle);
+  sqlite3_close_v2(query->db); /* rows that are being read stay */
+  query->db = NULL;
+  query->segment = query->mailboxes = 0;
+  return open_database(query, FALSE, error);
+}
+
+static MtQuery *
+open_query(const gchar *path, gboolean lean, GError **error)
 {
   MtQuery *query = g_new0(MtQuery, 1);
 
@@ -54,17 +94,22 @@ mt_query_open(const gchar *path, GError **error)
   if (!g_file_test(path, G_FILE_TEST_EXISTS))
     g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN,
                 "%s: there is no such store; name it with --database", path);
-  else if (sqlite3_open_v2(path, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL)
-           != SQLITE_OK)
-    mt_sql_fail(query->db, path, "opening the store", error);
-  else
-    {
-      sqlite3_busy_timeout(query->db, BUSY_TIMEOUT_MS);
-      if (check(query, error))
-        return query;
-    }
+  else if (open_database(query, lean, lean ? NULL : error) || (lean && open_again(query, error)))
+    return query;
   mt_query_close(query);
   return NULL;
+}
+
+MtQuery *
+mt_query_open(const gchar *path, GError **error)
+{
+  return open_query(path, FALSE, error);
+}
+
+MtQuery *
+mt_query_open_lean(const gchar *path, GError **error)
+{
+  return open_query(path, TRUE, error);
 }
 
 void
@@ -73,7 +118,7 @@ mt_query_close(MtQuery *query)
   if (!query)
     return;
   g_hash_table_destroy(query->idle);
-  sqlite3_close(query->db);
+  sqlite3_close_v2(query->db);
   g_free(query->path);
   g_free(query);
 }
@@ -91,6 +136,8 @@ mt_query_prepare(MtQuery *query, const gchar *sql, GError **error)
     }
   if (sqlite3_prepare_v2(query->db, sql, -1, &stmt, NULL) == SQLITE_OK)
     return stmt;
+  if (query->lean)
+    return open_again(query, error) ? mt_query_prepare(query, sql, error) : NULL;
   mt_sql_fail(query->db, query->path, "asking the store", error);
   return NULL;
 }
@@ -287,18 +334,24 @@ mt_query_hops_sql(MtQuery *query, MtHops which)
   return sql;
 }
 
-/* 0: it is nowhere. */
-static gint
-segment_of(MtQuery *query, const gchar *id, GError **error)
+/* Those for which @arm, with ?1, has a row. */
+static GArray *
+segments_of(MtQuery *query, const gchar *arm, const gchar *value, GError **error)
 {
-  const gchar *params[] = { id, NULL };
-  GString *sql = each_segment(query, "SELECT @ FROM message_@ WHERE id=CAST(?1 AS INTEGER)");
+  GArray *segments = g_array_new(FALSE, FALSE, sizeof(gint));
+  const gchar *params[] = { value, NULL };
+  GString *sql = each_segment(query, arm);
   MtRows *rows = sql->len ? mt_query_run(query, sql->str, params, error) : NULL;
-  gint segment = rows && mt_rows_next(rows, error) ? mt_rows_integer(rows, 0) : 0;
 
+  while (rows && mt_rows_next(rows, error))
+    {
+      gint segment = mt_rows_integer(rows, 0);
+
+      g_array_append_val(segments, segment);
+    }
   mt_rows_free(rows);
   g_string_free(sql, TRUE);
-  return segment;
+  return segments;
 }
 
 /* One view of the store from the first time on: a day that rolls off would take the tables away
@@ -309,26 +362,66 @@ begin_narrow(MtQuery *query)
   return query->segment || mt_sql_exec(query->db, "PRAGMA temp_store=MEMORY; BEGIN");
 }
 
+/* What became of it in mailboxes may stand in days behind its own. */
+static gboolean
+narrow_mailboxes(MtQuery *query, const gchar *id, GError **error)
+{
+  static const gchar *const views[] = { "mailbox_events", NULL };
+  GError *failed = NULL;
+  GArray *segments
+    = segments_of(query,
+                  "SELECT @ WHERE EXISTS(SELECT 1 FROM mailbox_@ WHERE message_id="
+                  "(SELECT message_id FROM messages WHERE id=CAST(?1 AS INTEGER)))",
+                  id, &failed);
+  gboolean ok = !failed;
+
+  if (ok && !segments->len)
+    g_array_append_val(segments, query->segment);
+  if (!ok)
+    g_propagate_error(error, failed);
+  else if ((segments->len > 1 || g_array_index(segments, gint, 0) != query->mailboxes)
+           && !mt_schema_narrow(query->db, views, segments))
+    ok = mt_sql_fail(query->db, query->path, "asking the store", error);
+  if (ok)
+    query->mailboxes = segments->len > 1 ? 0 : g_array_index(segments, gint, 0);
+  g_array_free(segments, TRUE);
+  return ok;
+}
+
+static gboolean
+narrow_messages(MtQuery *query, const GArray *segments, GError **error)
+{
+  static const gchar *const views[] = { "messages", "deliveries", "attempts", NULL };
+  gint segment = g_array_index(segments, gint, 0);
+
+  if (segment == query->segment)
+    return TRUE;
+  if (!mt_schema_narrow(query->db, views, segments))
+    return mt_sql_fail(query->db, query->path, "asking the store", error);
+  query->segment = segment;
+  return TRUE;
+}
+
 gboolean
 mt_query_narrow(MtQuery *query, const gchar *id, GError **error)
 {
-  static const gchar *const views[] = { "messages", "deliveries", "attempts", NULL };
   GError *failed = NULL;
-  gint segment;
+  GArray *segments;
+  gboolean ok = TRUE;
 
   if (!has_our_tables(query))
     return TRUE;
   if (!begin_narrow(query))
     return mt_sql_fail(query->db, query->path, "asking the store", error);
-  segment = segment_of(query, id, &failed);
+  segments = segments_of(query, "SELECT @ FROM message_@ WHERE id=CAST(?1 AS INTEGER)", id, &failed);
+  if (failed)
+    ok = FALSE;
+  else if (segments->len)
+    ok = narrow_messages(query, segments, &failed) && narrow_mailboxes(query, id, &failed);
   if (failed)
     g_propagate_error(error, failed);
-  else if (segment == 0 || segment == query->segment)
-    return TRUE;
-  else if (!mt_schema_narrow(query->db, views, segment))
-    return mt_sql_fail(query->db, query->path, "asking the store", error);
-  query->segment = segment;
-  return !failed;
+  g_array_free(segments, TRUE);
+  return ok;
 }
 
 gchar *

@@ -31,6 +31,10 @@ void mt_query_alone(void);
 MtQuery *mt_query_open(const gchar *path, GError **error);
 void mt_query_close(MtQuery *query);
 
+/* mt_query_open_lean: for who asks by mt_query_narrow() and mt_query_hops_sql() only: views are most of
+ * what opening a store takes, and are read when the first is missed. */
+MtQuery *mt_query_open_lean(const gchar *path, GError **error);
+
 /* mt_query_run: @sql with "?" for each of @params (NULL-terminated, nullable).
  * Returns: (transfer full) rows, NULL with @error. */
 MtRows *mt_query_run(MtQuery *query, const gchar *sql, const gchar *const *params, GError **error);
@@ -66,9 +70,10 @@ typedef enum
 /* mt_query_hops_sql: asks the tables, with no more columns than that takes. (transfer full) */
 gchar *mt_query_hops_sql(MtQuery *query, MtHops which);
 
-/* mt_query_narrow: from now on views messages, deliveries and attempts show the days only of the
- * segment in which message @id lies (a number as text): prepared in a tenth of the time.  All
- * that is asked sees the store as it is now, until the query is closed. */
+/* mt_query_narrow: from now on views messages, deliveries and attempts show only the days of the
+ * segment in which message @id lies (a number as text), and mailbox_events those in which something
+ * is of its Message-ID: prepared in a tenth of the time.  All that is asked sees the store as it is
+ * now, until the query is closed. */
 gboolean mt_query_narrow(MtQuery *query, const gchar *id, GError **error);
 
 /* mt_query_lost_deliveries_sql: asks how many deliveries have no message: views do not show

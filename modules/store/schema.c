@@ -710,29 +710,29 @@ find_view(const View *list, guint count, const gchar *name, gsize len)
 
 /* Replaces the view of that name, and the union that it reads. */
 static gboolean
-narrow(sqlite3 *db, const gchar *name, gint segment)
+narrow(sqlite3 *db, const gchar *name, const GArray *segments)
 {
   static const gchar from[] = " FROM ";
   const View *view = find_view(views, G_N_ELEMENTS(views), name, strlen(name));
   const gchar *read = g_strrstr(view->sql, from) + strlen(from);
   const View *all = find_view(unions, G_N_ELEMENTS(unions), read, strcspn(read, " "));
-  gchar *named = expand_words(all->sql), *arm = mt_schema_fill(named, segment);
+  gchar *arms = unite(all, segments), *sql = expand_words(view->sql);
   gboolean ok = mt_sql_execf(db,
                              "DROP VIEW IF EXISTS temp.%s; CREATE TEMP VIEW %s AS %s;"
                              "DROP VIEW IF EXISTS temp.%s; CREATE TEMP VIEW %s AS %s",
-                             all->name, all->name, arm, name, name, view->sql);
+                             all->name, all->name, arms, name, name, sql);
 
-  g_free(arm);
-  g_free(named);
+  g_free(arms);
+  g_free(sql);
   return ok;
 }
 
 gboolean
-mt_schema_narrow(sqlite3 *db, const gchar *const *names, gint segment)
+mt_schema_narrow(sqlite3 *db, const gchar *const *names, const GArray *segments)
 {
   gboolean ok = TRUE;
 
   for (guint i = 0; names[i] && ok; i++)
-    ok = narrow(db, names[i], segment);
+    ok = narrow(db, names[i], segments);
   return ok;
 }

@@ -322,6 +322,42 @@ test_absurd(void)
   host_stop(&host);
 }
 
+/* Who opens the store without its views gets them when he misses one, and goes on with what he was
+ * reading. */
+static void
+test_lean_reader(void)
+{
+  GError *error = NULL;
+  gint days = 0;
+  MtRows *rows, *more;
+  MtQuery *query;
+  Host host;
+
+  start(&host, "30", 0);
+  for (gint day = 0; day < 12; day++)
+    play_day(&host, day, 3);
+  query = mt_query_open_lean(host.settings.database, &error);
+  g_assert_no_error(error);
+  rows = mt_query_run(query, "SELECT number FROM segment", NULL, &error);
+  g_assert_no_error(error);
+  for (; mt_rows_next(rows, &error); days++)
+    {
+      more = mt_query_run(query, "SELECT count(*) FROM mail", NULL, &error);
+      g_assert_no_error(error);
+      g_assert_true(mt_rows_next(more, &error));
+      g_assert_cmpint(mt_rows_integer(more, 0), ==, 36);
+      mt_rows_free(more);
+    }
+  g_assert_no_error(error);
+  g_assert_cmpint(days, ==, 12);
+  mt_rows_free(rows);
+  g_assert_null(mt_query_run(query, "SELECT x FROM nowhere", NULL, &error));
+  g_assert_nonnull(error);
+  g_clear_error(&error);
+  mt_query_close(query);
+  host_stop(&host);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -335,5 +371,6 @@ main(int argc, char **argv)
   g_test_add_func("/roll/for-ever", test_for_ever);
   g_test_add_func("/roll/shorter", test_shorter);
   g_test_add_func("/roll/absurd", test_absurd);
+  g_test_add_func("/roll/lean-reader", test_lean_reader);
   return g_test_run();
 }
