@@ -171,11 +171,19 @@ drop_rows(const Roll *roll, gboolean *done)
   return TRUE;
 }
 
+/* A file that was made otherwise (restored from SQL text, say) gives nothing back: its free pages are
+ * used again, and the other steps must not wait for them. */
 static gboolean
 give_back(const Roll *roll, gboolean *done)
 {
-  *done = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0) > FREE_PAGES_KEPT;
-  return !*done || mt_sql_execf(roll->store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES);
+  gint64 before = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0);
+
+  if (before <= FREE_PAGES_KEPT)
+    return TRUE;
+  if (!mt_sql_execf(roll->store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES))
+    return FALSE;
+  *done = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0) < before;
+  return TRUE;
 }
 
 gboolean

@@ -2,6 +2,7 @@
 #include "store/host.h"
 
 #include <glib/gstdio.h>
+#include <sqlite3.h>
 
 #define MESSAGES_A_DAY 300
 
@@ -180,6 +181,41 @@ test_small_steps(void)
   g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM segment"), ==, 1);
   g_assert_cmpuint(most, <=, 500);
   g_assert_cmpint(most_free, <, pages / 4);
+  host_stop(&host);
+}
+
+/* As if it had been restored from SQL text: a file that never gives pages back. */
+static void
+make_file_anew(const Host *host)
+{
+  sqlite3 *db;
+
+  g_assert_cmpint(sqlite3_open(host->settings.database, &db), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_exec(db, "PRAGMA journal_mode=DELETE; PRAGMA auto_vacuum=NONE; VACUUM", NULL,
+                               NULL, NULL),
+                  ==, SQLITE_OK);
+  sqlite3_close(db);
+}
+
+/* Days roll off all the same, and it comes to an end. */
+static void
+test_file_made_anew(void)
+{
+  guint steps = 0;
+  Host host;
+
+  start(&host, "5", 0);
+  play_day(&host, 0, 8000);
+  play_day(&host, 7, 3);
+  host_close(&host);
+  make_file_anew(&host);
+  g_assert_cmpint(host_ask(&host, "SELECT auto_vacuum FROM pragma_auto_vacuum"), ==, 0);
+  host_open(&host, clock_at(7, 11));
+  while (mt_engine_tick(host.engine, clock_at(7, 12)) && steps < 1000)
+    steps++;
+  g_assert_cmpuint(steps, <, 1000);
+  g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM segment"), ==, 1);
+  g_assert_cmpint(host_ask(&host, "SELECT freelist_count FROM pragma_freelist_count"), >, 250);
   host_stop(&host);
 }
 
@@ -365,6 +401,7 @@ main(int argc, char **argv)
   g_test_set_nonfatal_assertions();
   g_test_add_func("/roll/hundred-days", test_hundred_days);
   g_test_add_func("/roll/small-steps", test_small_steps);
+  g_test_add_func("/roll/file-made-anew", test_file_made_anew);
   g_test_add_func("/roll/silence", test_silence);
   g_test_add_func("/roll/late-line", test_late_line);
   g_test_add_func("/roll/max-size", test_max_size);
