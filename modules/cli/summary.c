@@ -40,8 +40,8 @@ static const Section sections[] = {
   /* By the index of outcomes: what is put off has not come to be delivered.  A requeued message's
    * stand where it went on. */
   { "deferral_reasons",
-    "SELECT coalesce(reason_class, 'other') AS reason, count(*) AS deferred FROM all_undelivered"
-    " WHERE status='deferred' AND outcome_number IN (2, 3, 4, 5, 6)"
+    "SELECT coalesce(reason_class, 'other') AS reason, count(*) AS deferred FROM all_mail"
+    " WHERE undelivered>1 AND status='deferred' AND outcome_number IN (2, 3, 4, 5, 6)"
     " AND ts>=CAST(?3 AS INTEGER) AND ts<CAST(?4 AS INTEGER)"
     " AND (?5='' OR recipient LIKE '%@'||?5) GROUP BY 1 ORDER BY deferred DESC, reason LIMIT 20",
     "SELECT coalesce(reason_class, 'other') AS reason, count(*) AS deferred FROM deliveries"
@@ -58,7 +58,7 @@ typedef struct
 static gboolean
 has_unions(MtQuery *query)
 {
-  MtRows *rows = mt_query_run(query, "SELECT 1 FROM sqlite_schema WHERE name='all_undelivered'", NULL, NULL);
+  MtRows *rows = mt_query_run(query, "SELECT 1 FROM sqlite_schema WHERE name='all_mail'", NULL, NULL);
   gboolean has = rows && mt_rows_next(rows, NULL);
 
   mt_rows_free(rows);
