@@ -39,6 +39,7 @@ main(int argc, char **argv)
   setlocale(LC_ALL, "");
   setlocale(LC_NUMERIC, "C");
   g_set_prgname("mailtrail");
+  mt_query_alone();
   if (argc < 2)
     {
       print_help(stderr);

@@ -52,8 +52,24 @@ ids_of(Trace *trace, const gchar *sql, const gchar *first, const gchar *second)
   return (gchar **) g_ptr_array_free(ids, FALSE);
 }
 
-static const gchar children_sql[]
-  = "SELECT id FROM messages WHERE parent_id=CAST(? AS INTEGER) ORDER BY ts";
+/* Messages by what @value says: see query.h. */
+static gchar **
+hops_of(Trace *trace, MtHops which, const gchar *value)
+{
+  gchar *sql = mt_query_hops_sql(trace->query, which);
+  gchar **ids = ids_of(trace, sql, value, NULL);
+
+  g_free(sql);
+  return ids;
+}
+
+/* What is asked of this message is asked of its days only. */
+static void
+look_at(Trace *trace, const gchar *id)
+{
+  if (!trace->error)
+    mt_query_narrow(trace->query, id, &trace->error);
+}
 
 /* The message that it all began with: a bounce leads to what bounced. */
 static gchar *
@@ -63,10 +79,7 @@ top_of(Trace *trace, const gchar *id)
 
   for (gint depth = 0; depth < MAX_DEPTH; depth++)
     {
-      gchar **parents = ids_of(trace,
-                               "SELECT parent_id FROM messages WHERE id=CAST(? AS INTEGER)"
-                               " AND parent_id IS NOT NULL",
-                               top, NULL);
+      gchar **parents = hops_of(trace, MT_HOPS_PARENT, top);
       gboolean found = parents[0] != NULL;
 
       if (found)
@@ -201,6 +214,7 @@ print_tree(Trace *trace, const gchar *id, gint depth)
 {
   gchar **deliveries, **children;
 
+  look_at(trace, id);
   print_message(trace, id, depth * 2);
   deliveries = ids_of(trace, "SELECT id FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts",
                       id, NULL);
@@ -209,7 +223,7 @@ print_tree(Trace *trace, const gchar *id, gint depth)
   g_strfreev(deliveries);
   if (depth >= MAX_DEPTH)
     return;
-  children = ids_of(trace, children_sql, id, NULL);
+  children = hops_of(trace, MT_HOPS_CHILDREN, id);
   for (guint i = 0; children[i]; i++)
     print_tree(trace, children[i], depth + 1);
   g_strfreev(children);
@@ -286,16 +300,18 @@ append_deliveries(Trace *trace, const gchar *id, GString *json)
 static void
 append_tree(Trace *trace, const gchar *id, gint depth, GString *json)
 {
-  MtRows *rows = ask(trace, "SELECT * FROM messages WHERE id=CAST(? AS INTEGER)", id, NULL);
   gchar **children;
+  MtRows *rows;
 
+  look_at(trace, id);
+  rows = ask(trace, "SELECT * FROM messages WHERE id=CAST(? AS INTEGER)", id, NULL);
   g_string_append_c(json, '{');
   if (next(trace, rows))
     append_object(json, rows);
   mt_rows_free(rows);
   append_deliveries(trace, id, json);
   g_string_append(json, ",\"children\":[");
-  children = ids_of(trace, children_sql, id, NULL);
+  children = hops_of(trace, MT_HOPS_CHILDREN, id);
   for (guint i = 0; children[i] && depth < MAX_DEPTH; i++)
     {
       g_string_append(json, i ? "," : "");
@@ -324,16 +340,18 @@ static const gchar csv_sql[]
 static void
 print_csv_tree(Trace *trace, const gchar *id, gint depth, gboolean *headed)
 {
-  MtRows *rows = ask(trace, csv_sql, id, NULL);
   gchar **children;
+  MtRows *rows;
 
+  look_at(trace, id);
+  rows = ask(trace, csv_sql, id, NULL);
   if (rows && !*headed)
     cli_print_csv_head(rows);
   *headed = TRUE;
   while (next(trace, rows))
     cli_print_csv(rows);
   mt_rows_free(rows);
-  children = ids_of(trace, children_sql, id, NULL);
+  children = hops_of(trace, MT_HOPS_CHILDREN, id);
   for (guint i = 0; children[i] && depth < MAX_DEPTH; i++)
     print_csv_tree(trace, children[i], depth + 1, headed);
   g_strfreev(children);
@@ -346,16 +364,17 @@ print_csv_tree(Trace *trace, const gchar *id, gint depth, gboolean *headed)
 static void
 collect_ids(Trace *trace, const gchar *id, gint depth)
 {
-  MtRows *rows = ask(trace, "SELECT queue_id, message_id FROM messages WHERE id=CAST(? AS INTEGER)", id,
-                     NULL);
   gchar **children;
+  MtRows *rows;
 
+  look_at(trace, id);
+  rows = ask(trace, "SELECT queue_id, message_id FROM messages WHERE id=CAST(? AS INTEGER)", id, NULL);
   while (next(trace, rows))
     for (guint i = 0; i < 2; i++)
       if (mt_rows_text(rows, i).len)
         g_hash_table_add(trace->ids, dup_column(rows, i));
   mt_rows_free(rows);
-  children = ids_of(trace, "SELECT id FROM messages WHERE parent_id=CAST(? AS INTEGER)", id, NULL);
+  children = hops_of(trace, MT_HOPS_CHILDREN, id);
   for (guint i = 0; children[i] && depth < MAX_DEPTH; i++)
     collect_ids(trace, children[i], depth + 1);
   g_strfreev(children);
@@ -372,24 +391,10 @@ print_lines(Trace *trace)
                     &trace->error);
 }
 
-/* By queue ID or Message-ID. */
-static gchar **
-find(Trace *trace, const gchar *id)
-{
-  gchar *by_message_id = mt_query_by_message_id_sql(trace->query);
-  gchar *sql = g_strdup_printf("SELECT id FROM messages WHERE queue_id=?1 UNION SELECT id FROM (%s) ORDER BY 1",
-                               by_message_id);
-  gchar **ids = ids_of(trace, sql, id, NULL);
-
-  g_free(sql);
-  g_free(by_message_id);
-  return ids;
-}
-
 static gint
 run(Trace *trace, const gchar *id)
 {
-  gchar **ids = find(trace, id);
+  gchar **ids = hops_of(trace, MT_HOPS_NAMED, id);
   GHashTable *shown = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   gboolean found = ids[0] != NULL, headed = FALSE;
 
@@ -438,7 +443,7 @@ cli_run_trace(int argc, char **argv)
     return status;
   if (argc != 2)
     status = cli_usage("trace", "wants one queue ID or Message-ID");
-  else if (!(trace.query = mt_query_open(cli_database(database), &error)))
+  else if (!(trace.query = mt_query_open_lean(cli_database(database), &error)))
     status = cli_fail(&error);
   else
     {

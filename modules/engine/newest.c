@@ -1,6 +1,7 @@
 #include "engine/newest.h"
 #include "engine/query-private.h"
 #include "store/schema.h"
+#include "trail/rows.h"
 
 /* A domain with so many addresses in a day has mail every minute. */
 #define MAX_NAMES 5000
@@ -18,13 +19,16 @@ static const gchar names_of_domain[]
 #define HANDED_IN \
   NEWEST("message_@ m", "root IS NULL AND EXISTS(SELECT 1 FROM delivery_@ d WHERE d.ts=m.ts AND d.outcome<>0) AND auth_user")
 
+#define COME_TO NEWEST("delivery_@", "outcome>1 AND outcome")
+
 static const struct
 {
-  const gchar *names;
+  const gchar *names; /* NULL: it is a number */
   const gchar *times[4]; /* NULL-terminated */
 } kinds[] = {
   [MT_NEWEST_MAIL_OF_ACCOUNT] = { name_of_address, { SENT, RECEIVED, HANDED_IN } },
   [MT_NEWEST_MAIL_OF_DOMAIN] = { names_of_domain, { SENT, RECEIVED } },
+  [MT_NEWEST_MAIL_OF_OUTCOME] = { NULL, { COME_TO } },
   [MT_NEWEST_ACCESSES_OF_DOMAIN] = { names_of_domain, { NEWEST("access_@", "account") } },
   [MT_NEWEST_FAILURES_OF_DOMAIN] = { names_of_domain, { NEWEST("failure_@", "account") } },
 };
@@ -132,11 +136,35 @@ times_of_names(Search *search, const gchar *template, gint segment, const GArray
     mt_query_done(search->query, stmt);
 }
 
+/* 0: it is none that has an index. */
+static gint64
+number_of_outcome(const gchar *name)
+{
+  for (gint i = MT_OUTCOME_DELIVERED + 1; i < MT_OUTCOME_COUNT; i++)
+    if (g_str_equal(mt_outcome_name(i), name))
+      return i;
+  return 0;
+}
+
+static GArray *
+names_of(Search *search, gint segment, const gchar *value)
+{
+  gint64 number;
+  GArray *names;
+
+  if (kinds[search->what].names)
+    return all_of(search, kinds[search->what].names, segment, value);
+  number = number_of_outcome(value);
+  names = g_array_new(FALSE, FALSE, sizeof number);
+  g_array_append_val(names, number);
+  return names;
+}
+
 /* FALSE: there are too many names. */
 static gboolean
 search_segment(Search *search, gint segment, const gchar *value)
 {
-  GArray *names = all_of(search, kinds[search->what].names, segment, value);
+  GArray *names = names_of(search, segment, value);
   gboolean few = names->len <= MAX_NAMES;
 
   for (guint i = 0; few && kinds[search->what].times[i]; i++)
@@ -149,11 +177,14 @@ GArray *
 mt_query_newest(MtQuery *query, MtNewest what, const gchar *value, MtTime since, MtTime until,
                 guint count, GError **error)
 {
-  Search search = { query, what, since, until, count, g_array_new(FALSE, FALSE, sizeof(MtTime)), NULL };
-  GArray *segments
-    = all_of(&search, "SELECT number FROM segment WHERE NOT detached ORDER BY first_day DESC", 0, NULL);
+  Search search = { query, what, since, until, count, NULL, NULL };
+  GArray *segments;
   gboolean few = TRUE;
 
+  if (what == MT_NEWEST_MAIL_OF_OUTCOME && !number_of_outcome(value))
+    return NULL;
+  search.times = g_array_new(FALSE, FALSE, sizeof(MtTime));
+  segments = all_of(&search, "SELECT number FROM segment WHERE NOT detached ORDER BY first_day DESC", 0, NULL);
   for (guint i = 0; i < segments->len && few && !search.error && search.times->len < count; i++)
     few = search_segment(&search, g_array_index(segments, gint64, i), value);
   g_array_free(segments, TRUE);

@@ -13,6 +13,9 @@ struct MtQuery
   gchar *path;
   sqlite3 *db;
   GHashTable *idle; /* SQL -> sqlite3_stmt that nobody runs now */
+  gboolean lean;    /* it lacks views */
+  gint segment;     /* that views are narrowed to; 0: none */
+  gint mailboxes;   /* the same of mailbox_events; 0: none, or several */
 };
 
 /* mt_query_prepare: from those that are idle, if it was asked before: a view over a month of days

@@ -7,6 +7,9 @@
 /* Statements kept for when they are asked again. */
 #define MAX_IDLE 64
 
+/* No table has a longer text; nearly every union has. */
+#define LEAN_SQL_BYTES 800
+
 struct MtRows
 {
   MtQuery *query;
@@ -32,14 +35,57 @@ check(MtQuery *query, GError **error)
   return id == MT_SCHEMA_APPLICATION_ID && version <= MT_SCHEMA_VERSION;
 }
 
+void
+mt_query_alone(void)
+{
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static void
 finalize(gpointer stmt)
 {
   sqlite3_finalize(stmt);
 }
 
-MtQuery *
-mt_query_open(const gchar *path, GError **error)
+/* Without its unions: the texts of tables are short.  A schema that cannot be read is read as far as
+ * it can while it may be written, which nobody does here.  Should another SQLite see that otherwise, or
+ * should a view be missed, the store is opened again as others open it. */
+static void
+read_lean_schema(MtQuery *query)
+{
+  gint longest = sqlite3_limit(query->db, SQLITE_LIMIT_SQL_LENGTH, LEAN_SQL_BYTES);
+
+  sqlite3_db_config(query->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
+  mt_sql_integer(query->db, "SELECT 1 FROM segment", 0);
+  sqlite3_db_config(query->db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
+  sqlite3_limit(query->db, SQLITE_LIMIT_SQL_LENGTH, longest);
+}
+
+static gboolean
+open_database(MtQuery *query, gboolean lean, GError **error)
+{
+  if (sqlite3_open_v2(query->path, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL)
+      != SQLITE_OK)
+    return mt_sql_fail(query->db, query->path, "opening the store", error);
+  sqlite3_busy_timeout(query->db, BUSY_TIMEOUT_MS);
+  query->lean = lean;
+  if (lean)
+    read_lean_schema(query);
+  return check(query, error);
+}
+
+static gboolean
+open_again(MtQuery *query, GError **error)
+{
+  g_hash_table_remove_all(query->idle);
+  sqlite3_close_v2(query->db); /* rows that are being read stay */
+  query->db = NULL;
+  query->segment = query->mailboxes = 0;
+  return open_database(query, FALSE, error);
+}
+
+static MtQuery *
+open_query(const gchar *path, gboolean lean, GError **error)
 {
   MtQuery *query = g_new0(MtQuery, 1);
 
@@ -48,17 +94,22 @@ mt_query_open(const gchar *path, GError **error)
   if (!g_file_test(path, G_FILE_TEST_EXISTS))
     g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN,
                 "%s: there is no such store; name it with --database", path);
-  else if (sqlite3_open_v2(path, &query->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL)
-           != SQLITE_OK)
-    mt_sql_fail(query->db, path, "opening the store", error);
-  else
-    {
-      sqlite3_busy_timeout(query->db, BUSY_TIMEOUT_MS);
-      if (check(query, error))
-        return query;
-    }
+  else if (open_database(query, lean, lean ? NULL : error) || (lean && open_again(query, error)))
+    return query;
   mt_query_close(query);
   return NULL;
+}
+
+MtQuery *
+mt_query_open(const gchar *path, GError **error)
+{
+  return open_query(path, FALSE, error);
+}
+
+MtQuery *
+mt_query_open_lean(const gchar *path, GError **error)
+{
+  return open_query(path, TRUE, error);
 }
 
 void
@@ -67,7 +118,7 @@ mt_query_close(MtQuery *query)
   if (!query)
     return;
   g_hash_table_destroy(query->idle);
-  sqlite3_close(query->db);
+  sqlite3_close_v2(query->db);
   g_free(query->path);
   g_free(query);
 }
@@ -85,6 +136,8 @@ mt_query_prepare(MtQuery *query, const gchar *sql, GError **error)
     }
   if (sqlite3_prepare_v2(query->db, sql, -1, &stmt, NULL) == SQLITE_OK)
     return stmt;
+  if (query->lean)
+    return open_again(query, error) ? mt_query_prepare(query, sql, error) : NULL;
   mt_sql_fail(query->db, query->path, "asking the store", error);
   return NULL;
 }
@@ -227,16 +280,148 @@ by_key(MtQuery *query)
   return sql;
 }
 
+/* Stores of older programs have other tables until one of this version writes to them. */
+static gboolean
+has_our_tables(MtQuery *query)
+{
+  return mt_sql_integer(query->db, "PRAGMA user_version", 0) == MT_SCHEMA_VERSION;
+}
+
 gchar *
 mt_query_by_message_id_sql(MtQuery *query)
 {
-  /* Stores of older programs have no keys until one of this version writes to them. */
-  gboolean has_keys = mt_sql_integer(query->db, "PRAGMA user_version", 0) == MT_SCHEMA_VERSION;
-  GString *sql = has_keys ? by_key(query) : g_string_new(NULL);
+  GString *sql = has_our_tables(query) ? by_key(query) : g_string_new(NULL);
 
   if (!sql->len)
     g_string_append(sql, "SELECT id FROM messages WHERE message_id=?1");
   return g_string_free(sql, FALSE);
+}
+
+static gchar *
+named_sql(MtQuery *query, const gchar *by_queue_id)
+{
+  gchar *by_message_id = mt_query_by_message_id_sql(query);
+  gchar *sql = g_strdup_printf("SELECT id FROM (%s) UNION SELECT id FROM (%s) ORDER BY 1", by_queue_id, by_message_id);
+
+  g_free(by_message_id);
+  return sql;
+}
+
+gchar *
+mt_query_hops_sql(MtQuery *query, MtHops which)
+{
+  static const struct
+  {
+    const gchar *arm, *view;
+  } hops[] = {
+    [MT_HOPS_NAMED] = { "SELECT id FROM message_@ WHERE queue_id=?1", "SELECT id FROM messages WHERE queue_id=?1" },
+    [MT_HOPS_PARENT]
+    = { "SELECT parent AS id FROM message_@ WHERE id=CAST(?1 AS INTEGER) AND parent IS NOT NULL",
+        "SELECT parent_id AS id FROM messages WHERE id=CAST(?1 AS INTEGER) AND parent_id IS NOT NULL" },
+    [MT_HOPS_CHILDREN] = { "SELECT id, ts FROM message_@ WHERE parent=CAST(?1 AS INTEGER)",
+                           "SELECT id, ts FROM messages WHERE parent_id=CAST(?1 AS INTEGER)" },
+  };
+  GString *from = has_our_tables(query) ? each_segment(query, hops[which].arm) : g_string_new(NULL);
+  gchar *sql;
+
+  if (!from->len)
+    g_string_append(from, hops[which].view);
+  if (which == MT_HOPS_NAMED)
+    sql = named_sql(query, from->str);
+  else
+    sql = g_strdup_printf("SELECT id FROM (%s)%s", from->str, which == MT_HOPS_CHILDREN ? " ORDER BY ts" : "");
+  g_string_free(from, TRUE);
+  return sql;
+}
+
+/* Those for which @arm, with ?1, has a row. */
+static GArray *
+segments_of(MtQuery *query, const gchar *arm, const gchar *value, GError **error)
+{
+  GArray *segments = g_array_new(FALSE, FALSE, sizeof(gint));
+  const gchar *params[] = { value, NULL };
+  GString *sql = each_segment(query, arm);
+  MtRows *rows = sql->len ? mt_query_run(query, sql->str, params, error) : NULL;
+
+  while (rows && mt_rows_next(rows, error))
+    {
+      gint segment = mt_rows_integer(rows, 0);
+
+      g_array_append_val(segments, segment);
+    }
+  mt_rows_free(rows);
+  g_string_free(sql, TRUE);
+  return segments;
+}
+
+/* One view of the store from the first time on: a day that rolls off would take the tables away
+ * that the views are about. */
+static gboolean
+begin_narrow(MtQuery *query)
+{
+  return query->segment || mt_sql_exec(query->db, "PRAGMA temp_store=MEMORY; BEGIN");
+}
+
+/* What became of it in mailboxes may stand in days behind its own. */
+static gboolean
+narrow_mailboxes(MtQuery *query, const gchar *id, GError **error)
+{
+  static const gchar *const views[] = { "mailbox_events", NULL };
+  GError *failed = NULL;
+  GArray *segments
+    = segments_of(query,
+                  "SELECT @ WHERE EXISTS(SELECT 1 FROM mailbox_@ WHERE message_id="
+                  "(SELECT message_id FROM messages WHERE id=CAST(?1 AS INTEGER)))",
+                  id, &failed);
+  gboolean ok = !failed;
+
+  if (ok && !segments->len)
+    g_array_append_val(segments, query->segment);
+  if (!ok)
+    g_propagate_error(error, failed);
+  else if ((segments->len > 1 || g_array_index(segments, gint, 0) != query->mailboxes)
+           && !mt_schema_narrow(query->db, views, segments))
+    ok = mt_sql_fail(query->db, query->path, "asking the store", error);
+  if (ok)
+    query->mailboxes = segments->len > 1 ? 0 : g_array_index(segments, gint, 0);
+  g_array_free(segments, TRUE);
+  return ok;
+}
+
+static gboolean
+narrow_messages(MtQuery *query, const GArray *segments, GError **error)
+{
+  static const gchar *const views[] = { "messages", "deliveries", "attempts", NULL };
+  gint segment = g_array_index(segments, gint, 0);
+
+  if (segment == query->segment)
+    return TRUE;
+  if (!mt_schema_narrow(query->db, views, segments))
+    return mt_sql_fail(query->db, query->path, "asking the store", error);
+  query->segment = segment;
+  return TRUE;
+}
+
+gboolean
+mt_query_narrow(MtQuery *query, const gchar *id, GError **error)
+{
+  GError *failed = NULL;
+  GArray *segments;
+  gboolean ok = TRUE;
+
+  if (!has_our_tables(query))
+    return TRUE;
+  if (!begin_narrow(query))
+    return mt_sql_fail(query->db, query->path, "asking the store", error);
+  segments = segments_of(query, "SELECT @ FROM message_@ WHERE id=CAST(?1 AS INTEGER)", id, &failed);
+  if (failed)
+    ok = FALSE;
+  else if (segments->len)
+    ok = narrow_messages(query, segments, &failed) && narrow_mailboxes(query, id, &failed);
+  if (failed)
+    g_propagate_error(error, failed);
+  g_array_free(segments, TRUE);
+  return ok;
 }
 
 gchar *

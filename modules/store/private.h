@@ -54,6 +54,7 @@ struct MtStore
   gint32 today;
   MtTime now;
   gboolean begun;
+  gboolean rolling; /* a step of it is being committed */
   gboolean started; /* ids and horizon are read */
   gboolean is_ours; /* it has been a store before: it may be set aside */
   gboolean damaged; /* SQLite says so: the file is set aside before the next turn */

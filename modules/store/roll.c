@@ -1,12 +1,13 @@
 /* roll.c: old records go, in steps that hold nobody up
  *
- * Each step is a transaction of its own, of about 20 ms: an index, some thousand rows, a
- * segment out of the views, some free pages back to the file system.
+ * Each step is a transaction of its own, of about 20 ms and some hundred pages: an index, some
+ * thousand rows, a segment out of the views, some free pages back to the file system.
  */
 #include "store/private.h"
 
-/* Free pages given back to the file system in one step; and how many may stay. */
-#define VACUUM_PAGES 1000
+/* Free pages given back to the file system in one step; and how many may stay.  Each that is given
+ * back is looked for in the list of all that are free: they go before more come. */
+#define VACUUM_PAGES 250
 #define FREE_PAGES_KEPT 250
 
 /* Rows of tables that are there once, deleted in one step. */
@@ -170,18 +171,26 @@ drop_rows(const Roll *roll, gboolean *done)
   return TRUE;
 }
 
+/* A file that was made otherwise (restored from SQL text, say) gives nothing back: its free pages are
+ * used again, and the other steps must not wait for them. */
 static gboolean
 give_back(const Roll *roll, gboolean *done)
 {
-  *done = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0) > FREE_PAGES_KEPT;
-  return !*done || mt_sql_execf(roll->store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES);
+  gint64 before = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0);
+
+  if (before <= FREE_PAGES_KEPT)
+    return TRUE;
+  if (!mt_sql_execf(roll->store->db, "PRAGMA incremental_vacuum(%d)", VACUUM_PAGES))
+    return FALSE;
+  *done = mt_sql_integer(roll->store->db, "PRAGMA freelist_count", 0) < before;
+  return TRUE;
 }
 
 gboolean
 mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error)
 {
   static const Step steps[] = {
-    build_indexes, drop_detached, detach, trim_oldest, drop_guard, drop_rows, give_back
+    build_indexes, give_back, drop_detached, detach, trim_oldest, drop_guard, drop_rows
   };
   Roll roll = { .store = store, .today = mt_time_day(now), .first_kept_day = G_MININT32 };
   gboolean ok = TRUE;
@@ -193,5 +202,8 @@ mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error)
     roll.first_kept_day = roll.today - store->settings->retention_days;
   for (guint i = 0; i < G_N_ELEMENTS(steps) && ok && !*more; i++)
     ok = steps[i](&roll, more);
-  return mt_store_end_small(store, ok, "rolling old records off", error);
+  store->rolling = TRUE;
+  ok = mt_store_end_small(store, ok, "rolling old records off", error);
+  store->rolling = FALSE;
+  return ok;
 }

@@ -107,10 +107,6 @@ static const gchar page_indexes[]
     "CREATE INDEX incident_@_ts ON incident_@(ts);"
     "CREATE INDEX name_@_domain ON name_@(" MT_SCHEMA_NAME_DOMAIN ") WHERE instr(text, char(64));";
 
-static const gchar *const segment_table_names[]
-  = { "message", "delivery", "attempt",  "access",     "failure",
-      "reject",  "mailbox",  "incident", "connection", "name" };
-
 gchar *
 mt_schema_fill(const gchar *template, gint segment)
 {
@@ -233,8 +229,8 @@ mt_schema_add_indexes(sqlite3 *db, gint segment, MtIndexes has, MtIndexes wanted
 
 /* ---- dropping, in small steps ------------------------------------------------------------ */
 
-/* Rows that go in one step: about 20 ms. */
-#define DROP_ROWS "10000"
+/* Rows that go in one step: about 10 ms, and some 200 pages. */
+#define DROP_ROWS "5000"
 
 static gboolean
 is_there(sqlite3 *db, const gchar *table)
@@ -261,27 +257,40 @@ drop_one_index(sqlite3 *db, const gchar *table, gboolean *done)
   return ok;
 }
 
-/* A large table is emptied first: dropping it at once would hold the writer up. */
-static gboolean
-delete_some(sqlite3 *db, const gchar *table, gboolean *done)
+/* How a table is emptied before it is dropped, so that no step takes long: by its key, from the end.
+ * NULL: it goes at once.  Names are small, and stand in two orders: rows that lie together in one
+ * are all over the other. */
+static const struct
 {
+  const gchar *name, *key;
+} dropped[] = { { "message", "id" },  { "delivery", "id" },  { "attempt", "id" },
+                            { "access", "id" },   { "failure", "id" },   { "reject", "id" },
+                            { "mailbox", "id" },  { "incident", "id" },  { "connection", "ip, day" },
+                            { "name", NULL } };
+
+static gboolean
+delete_some(sqlite3 *db, const gchar *table, const gchar *key, gboolean *done)
+{
+  gchar **columns = g_strsplit(key, ", ", -1), *backwards = g_strjoinv(" DESC, ", columns);
   gboolean ok = mt_sql_execf(db,
-                             "DELETE FROM %s WHERE id>=(SELECT id FROM %s ORDER BY id DESC LIMIT 1"
+                             "DELETE FROM %s WHERE (%s)>=(SELECT %s FROM %s ORDER BY %s DESC LIMIT 1"
                              " OFFSET " DROP_ROWS ")",
-                             table, table);
+                             table, key, key, table, backwards);
 
   *done = ok && sqlite3_changes(db) > 0;
+  g_free(backwards);
+  g_strfreev(columns);
   return ok;
 }
 
 static gboolean
-drop_some_of(sqlite3 *db, const gchar *table, gboolean has_id)
+drop_some_of(sqlite3 *db, const gchar *table, const gchar *key)
 {
   gboolean done;
 
   if (!drop_one_index(db, table, &done) || done)
     return done;
-  if (has_id && (!delete_some(db, table, &done) || done))
+  if (key && (!delete_some(db, table, key, &done) || done))
     return done;
   return mt_sql_execf(db, "DROP TABLE %s", table);
 }
@@ -292,13 +301,13 @@ mt_schema_drop_some(sqlite3 *db, gboolean *done)
   gint segment = mt_sql_integer(db, "SELECT number FROM segment WHERE detached LIMIT 1", 0);
 
   *done = segment != 0;
-  for (guint i = 0; segment && i < G_N_ELEMENTS(segment_table_names); i++)
+  for (guint i = 0; segment && i < G_N_ELEMENTS(dropped); i++)
     {
-      gchar *table = g_strdup_printf("%s_%d", segment_table_names[i], segment);
+      gchar *table = g_strdup_printf("%s_%d", dropped[i].name, segment);
       gboolean there = is_there(db, table), ok = TRUE;
 
       if (there)
-        ok = drop_some_of(db, table, !g_str_equal(segment_table_names[i], "connection"));
+        ok = drop_some_of(db, table, dropped[i].key);
       g_free(table);
       if (there)
         return ok;
@@ -316,6 +325,7 @@ mt_schema_drop_some(sqlite3 *db, gboolean *done)
 #define DOMAIN(address) \
   "CASE WHEN instr(" address ", char(64)) THEN lower(substr(" address ", instr(" address \
   ", char(64))+1)) END"
+#define COUNTRY_NAME "(SELECT name FROM country WHERE code=country)"
 
 /* A message is incomplete if its host's logger said within its life, or within a minute
  * behind it, that it lost lines: MT_INCIDENT_LOSS. */
@@ -324,154 +334,193 @@ G_STATIC_ASSERT(MT_INCIDENT_LOSS == 7);
 /* Arms of other affinities than the first keep SQLite from merging them in their order. */
 #define NO_TEXT "CAST(NULL AS TEXT)"
 
-#define FIRST_SEEN "(c.day*86400000000+c.first)"
-
-/* One arm of a view, "{list column}" standing for a word. */
 typedef struct
 {
-  const gchar *name;
-  const gchar *arm;
+  const gchar *name, *sql; /* "{list column}" stands for a word */
 } View;
 
-#define MAIL_COLUMNS \
-  "SELECT d.id AS id, d.revision AS revision, " TIME("d.ts") " AS time, d.ts AS ts," \
-  " " TIME("(d.ts+coalesce(d.after, 0))") " AS last_time, s.text AS sender, r.text AS recipient," \
-  " " NAME("d.orig_recipient") " AS orig_recipient, m.size AS size," \
-  " coalesce(m.subject, o.subject) AS subject, {status d.status} AS status," \
-  " {outcome d.outcome} AS outcome, " MT_REPLY_SQL("d.reply", "d.form", "r.text") " AS reply," \
-  " {reason d.reason} AS reason_class," \
-  " {direction d.direction} AS direction, " NAME("o.service") " AS service, o.port AS port," \
-  " m.queue_id AS queue_id, o.queue_id AS first_queue_id," \
-  " coalesce(m.message_id, o.message_id) AS message_id, o.client_ip AS client_ip," \
-  " o.country AS country, " NAME("o.auth_user") " AS auth_user, d.attempts AS attempts," \
-  " " NAME("d.mailbox") " AS mailbox, d.forwarded_to AS forwarded_to," \
-  " (d.flags&8)<>0 AS auto_reply, d.filter_rule AS filter_rule," \
+/* Names first, so that their indexes are used. */
+#define MAIL_ARM \
+  "SELECT d.id AS id, revision, d.ts AS ts, after, s.text AS sender," \
+  " r.text AS recipient, " NAME("orig_recipient") " AS orig_recipient, m.size AS size," \
+  " coalesce(m.subject, o.subject) AS subject, {status status} AS status," \
+  " {outcome outcome} AS outcome, reply, " NAME("form") " AS form," \
+  " {reason reason} AS reason_class, {direction direction} AS direction," \
+  " " NAME("o.service") " AS service, o.port AS port, m.queue_id AS queue_id," \
+  " o.queue_id AS first_queue_id, coalesce(m.message_id, o.message_id) AS message_id," \
+  " o.client_ip AS client_ip, o.country AS country, " NAME("o.auth_user") " AS auth_user," \
+  " attempts, " NAME("mailbox") " AS mailbox, forwarded_to," \
+  " d.flags AS flags, filter_rule," \
   " coalesce(m.spam_action, o.spam_action) AS spam_action," \
-  " coalesce(m.spam_score, o.spam_score) AS spam_score," \
-  " coalesce(m.virus, o.virus) AS virus, coalesce(m.spf, o.spf) AS spf," \
-  " coalesce(m.dkim, o.dkim) AS dkim, coalesce(m.dmarc, o.dmarc) AS dmarc," \
-  " " NAME("m.host") " AS host, d.message AS message"
-
-/* The joins by which a mail is found: names first, so that their indexes are used. */
-#define MAIL_FROM \
+  " coalesce(m.spam_score, o.spam_score) AS spam_score, coalesce(m.virus, o.virus) AS virus," \
+  " coalesce(m.spf, o.spf) AS spf, coalesce(m.dkim, o.dkim) AS dkim," \
+  " coalesce(m.dmarc, o.dmarc) AS dmarc, " NAME("m.host") " AS host, message," \
+  " outcome AS outcome_number, outcome AS undelivered, direction AS direction_number" \
   " FROM delivery_@ d JOIN name_@ s ON s.id=d.sender JOIN name_@ r ON r.id=d.recipient" \
   " JOIN message_@ m ON " MT_BELONGS_SQL " JOIN message_@ o ON o.id=coalesce(m.root, m.id)" \
   " WHERE d.outcome<>0"
 
-static const View views[] = {
-  { "messages",
-    "SELECT m.id AS id, " TIME("m.ts") " AS time, m.ts AS ts,"
-    " " TIME("(m.ts+coalesce(m.life, m.gone, 0))") " AS last_time, " NAME("m.host") " AS host,"
-    " " NAME("m.instance") " AS instance, m.queue_id AS queue_id, m.message_id AS message_id,"
-    " " NAME("m.sender") " AS sender, m.size AS size, m.nrcpt AS nrcpt, m.subject AS subject,"
-    " m.client_ip AS client_ip, " NAME("m.client_name") " AS client_name,"
-    " m.country AS country, (SELECT name FROM country WHERE code=m.country) AS country_name,"
-    " " NAME("m.auth_user") " AS auth_user, " NAME("m.auth_method") " AS auth_method,"
-    " " NAME("m.service") " AS service, m.port AS port,"
+/* An arm each: unions of all segments.  Every reader parses them: there is one for all views of the
+ * same rows, and what needs no table of the segment stands outside, once, in the views that read
+ * them.  Words stand inside: who counts rows by one asks for no more of them than he must. */
+static const View unions[] = {
+  { "all_messages",
+    "SELECT id, ts, ts+coalesce(life, gone, 0) AS last_ts, " NAME("host") " AS host,"
+    " " NAME("instance") " AS instance, queue_id, message_id,"
+    " " NAME("sender") " AS sender, size, nrcpt, subject,"
+    " client_ip, " NAME("client_name") " AS client_name, country,"
+    " " NAME("auth_user") " AS auth_user, " NAME("auth_method") " AS auth_method,"
+    " " NAME("service") " AS service, port,"
     " (SELECT {direction d.direction} FROM delivery_@ d WHERE " MT_BELONGS_SQL " LIMIT 1) AS direction,"
-    " {state m.state} AS state, m.parent_queue_id AS parent_queue_id,"
-    " {parent_kind m.parent_kind} AS parent_kind, m.parent AS parent_id,"
-    " coalesce(m.root, m.id) AS root_id, m.spam_action AS spam_action,"
-    " m.spam_score AS spam_score, m.virus AS virus, m.spf AS spf, m.dkim AS dkim,"
-    " m.dmarc AS dmarc,"
+    " {state state} AS state, parent_queue_id,"
+    " {parent_kind parent_kind} AS parent_kind, parent AS parent_id,"
+    " coalesce(root, id) AS root_id, spam_action,"
+    " spam_score, virus, spf, dkim, dmarc,"
     " (EXISTS(SELECT 1 FROM incident_@ i WHERE i.ts BETWEEN m.ts AND"
     " m.ts+coalesce(m.gone, 864000000000)+60000000 AND i.kind=" MT_LOSS " AND i.host=m.host) OR ((m.flags&1)=0 AND m.parent_kind IS NULL AND m.sender IS NOT"
     " (SELECT id FROM name_@ WHERE text=''))) AS incomplete FROM message_@ m" },
-  { "deliveries",
-    "SELECT m.id AS message, d.id AS id, " NAME("d.recipient") " AS recipient,"
-    " " NAME("d.orig_recipient") " AS orig_recipient,"
-    " " TIME("(d.ts+coalesce(d.after, 0))") " AS time, d.ts+coalesce(d.after, 0) AS ts,"
-    " {status d.status} AS status, " NAME("d.dsn") " AS dsn,"
-    " " NAME("d.relay_name") " AS relay_name, d.relay_ip AS relay_ip,"
-    " " NAME("d.transport") " AS transport, d.delay/1e6 AS delay,"
-    " " MT_REPLY_SQL("d.reply", "d.form", NAME("d.recipient")) " AS reply, {reason d.reason} AS reason_class, d.attempts AS attempts,"
-    " " NAME("d.mailbox") " AS mailbox, d.forwarded_to AS forwarded_to,"
-    " (d.flags&8)<>0 AS auto_reply, d.filter_rule AS filter_rule, {outcome d.outcome} AS outcome,"
-    " d.ts AS mail_ts FROM delivery_@ d JOIN message_@ m ON " MT_BELONGS_SQL " WHERE d.attempts>0" },
-  { "attempts",
-    "SELECT t.message AS message, t.delivery AS delivery, " TIME("t.ts") " AS time, t.ts AS ts,"
-    " " NAME("t.dsn") " AS dsn, " NAME("t.relay_name") " AS relay_name, t.relay_ip AS relay_ip,"
-    " t.delay/1e6 AS delay, t.reply AS reply, {reason t.reason} AS reason_class"
-    " FROM attempt_@ t" },
-  { "mail", MAIL_COLUMNS MAIL_FROM },
-  { "mail_not_received", MAIL_COLUMNS MAIL_FROM " AND d.direction IN (1, 3) AND d.outcome>1" },
-  { "mail_not_sent",
-    MAIL_COLUMNS MAIL_FROM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
-    "SELECT CAST(NULL AS INT), CAST(1 AS INT), " TIME("j.ts") ", j.ts, " TIME("j.ts") ", s.text, r.text,"
-    " " NO_TEXT ", CAST(NULL AS INT), NULL, " NO_TEXT ", CAST('rejected' AS TEXT), coalesce(j.reason, NULL),"
-    " {reason j.class}, CAST('out' AS TEXT), " NO_TEXT ", CAST(NULL AS INT), " NO_TEXT ", " NO_TEXT ","
-    " coalesce(j.message_id, NULL), j.client_ip, j.country, " NAME("j.auth_user") ", CAST(0 AS INT),"
-    " " NO_TEXT ", " NO_TEXT ", 0, " NO_TEXT ", NULL, NULL, NULL, NULL, NULL, NULL,"
-    " " NAME("j.host") ", CAST(NULL AS INT) FROM reject_@ j JOIN name_@ s ON s.id=j.sender"
-    " JOIN name_@ r ON r.id=j.recipient WHERE j.auth_user<>0 AND j.queue_id IS NULL" },
-  { "mail_quarantined", MAIL_COLUMNS MAIL_FROM " AND d.outcome>1 AND d.outcome=5" },
-  { "mail_rejected",
-    "SELECT " TIME("j.ts") " AS time, j.ts AS ts, s.text AS sender, r.text AS recipient,"
-    " j.client_ip AS client_ip, " NAME("j.client_name") " AS client_name, j.country AS country,"
-    " " NAME("j.auth_user") " AS auth_user, j.queue_id AS queue_id, j.message_id AS message_id,"
-    " j.helo AS helo, " NAME("j.stage") " AS stage, j.code AS code, " NAME("j.dsn") " AS dsn,"
-    " j.reason AS reason, {reason j.class} AS reason_class, " NAME("j.host") " AS host,"
-    " {action j.action} AS action"
-    " FROM reject_@ j JOIN name_@ s ON s.id=j.sender JOIN name_@ r ON r.id=j.recipient" },
-  { "mail_queue",
-    MAIL_COLUMNS ", CASE WHEN d.after IS NOT NULL THEN " TIME("(d.ts+d.after)") " END"
-    " AS last_attempt" MAIL_FROM " AND d.outcome>1 AND d.outcome=2" },
-  { "connections",
-    "SELECT strftime('%Y-%m-%d', c.day*86400, 'unixepoch') AS day, c.ip AS ip,"
-    " " NAME("c.name") " AS name, c.country AS country, c.connections AS connections,"
-    " c.rejected AS rejected, c.failed_logins AS failed_logins, c.tls AS tls,"
-    " " TIME(FIRST_SEEN) " AS first_time, " TIME("(" FIRST_SEEN "+c.last)") " AS last_time,"
-    " " FIRST_SEEN " AS ts FROM connection_@ c" },
-  { "accesses",
-    "SELECT " TIME("a.ts") " AS time, a.ts AS ts, CASE WHEN a.ended IS NOT NULL THEN"
-    " " TIME("(a.ts+a.ended)") " END AS logout_time, n.text AS account,"
-    " " DOMAIN("n.text") " AS domain, {word a.service} AS service, a.ip AS ip,"
-    " a.country AS country, (SELECT name FROM country WHERE code=a.country) AS country_name,"
-    " " NAME("a.city") " AS city, a.asn AS asn, " NAME("a.method") " AS method, a.tls AS tls,"
-    " a.session AS session, " NAME("a.host") " AS host, " NAME("a.local_ip") " AS local_ip,"
-    " a.client AS client, a.in_bytes AS in_bytes, a.out_bytes AS out_bytes,"
-    " a.deleted AS deleted, a.expunged AS expunged, a.trashed AS trashed"
-    " FROM access_@ a JOIN name_@ n ON n.id=a.account" },
-  { "accesses_failed",
-    "SELECT " TIME("f.ts") " AS time, f.ts AS ts, n.text AS account,"
-    " " DOMAIN("n.text") " AS domain, {word f.service} AS service, f.ip AS ip,"
-    " f.country AS country, (SELECT name FROM country WHERE code=f.country) AS country_name,"
-    " " NAME("f.city") " AS city, f.asn AS asn, " NAME("f.reason") " AS reason,"
-    " f.attempts AS attempts, " NAME("f.method") " AS method, f.tls AS tls,"
-    " f.session AS session, " NAME("f.host") " AS host, NULL AS local_ip, f.client AS client"
-    " FROM failure_@ f JOIN name_@ n ON n.id=f.account" },
-  { "mailbox_events",
-    "SELECT " TIME("b.ts") " AS time, b.ts AS ts, n.text AS account,"
-    " " NAME("b.mailbox") " AS mailbox, b.message_id AS message_id, b.uid AS uid,"
-    " b.size AS size, " NAME("b.sender") " AS sender, b.subject AS subject,"
-    " {word b.action} AS action, " NAME("b.target") " AS target, b.session AS session,"
-    " " NAME("b.host") " AS host FROM mailbox_@ b JOIN name_@ n ON n.id=b.account" },
-  { "incidents",
-    "SELECT " TIME("i.ts") " AS time, i.ts AS ts, {incident i.kind} AS kind, i.ip AS ip,"
-    " " NAME("i.account") " AS account," DOMAIN(NAME("i.account")) " AS domain,"
-    " i.queue_id AS queue_id, i.reason AS reason, " NAME("i.host") " AS host"
-    " FROM incident_@ i" },
+  { "all_deliveries",
+    "SELECT m.id AS message, d.id AS id, " NAME("recipient") " AS recipient,"
+    " " NAME("orig_recipient") " AS orig_recipient, d.ts AS mail_ts, after,"
+    " {status status} AS status, " NAME("dsn") " AS dsn, " NAME("relay_name") " AS relay_name,"
+    " relay_ip, " NAME("transport") " AS transport, delay,"
+    " reply, " NAME("form") " AS form, {reason reason} AS reason_class,"
+    " attempts, " NAME("mailbox") " AS mailbox, forwarded_to,"
+    " d.flags AS flags, filter_rule, {outcome outcome} AS outcome"
+    " FROM delivery_@ d JOIN message_@ m ON " MT_BELONGS_SQL " WHERE attempts>0" },
+  { "all_attempts",
+    "SELECT message, delivery, ts, " NAME("dsn") " AS dsn,"
+    " " NAME("relay_name") " AS relay_name, relay_ip, delay,"
+    " reply, {reason reason} AS reason_class FROM attempt_@ t" },
+  { "all_mail", MAIL_ARM },
+  /* With refusals of users' mail, of which no message came to be.  A union of unions would be read
+   * whole and sorted. */
+  { "all_not_sent",
+    MAIL_ARM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
+    "SELECT CAST(NULL AS INT), CAST(1 AS INT), ts, CAST(NULL AS INT), s.text, r.text, " NO_TEXT ","
+    " CAST(NULL AS INT), NULL, " NO_TEXT ", CAST('rejected' AS TEXT), reason, " NO_TEXT ","
+    " {reason class}, CAST('out' AS TEXT), " NO_TEXT ", CAST(NULL AS INT), " NO_TEXT ", " NO_TEXT ","
+    " coalesce(message_id, NULL), client_ip, country, " NAME("auth_user") ", CAST(0 AS INT),"
+    " " NO_TEXT ", " NO_TEXT ", CAST(0 AS INT), " NO_TEXT ", NULL, NULL, NULL, NULL, NULL, NULL,"
+    " " NAME("host") ", CAST(NULL AS INT), CAST(NULL AS INT), CAST(NULL AS INT), CAST(NULL AS INT) FROM reject_@ j"
+    " JOIN name_@ s ON s.id=sender JOIN name_@ r ON r.id=recipient WHERE auth_user<>0 AND queue_id IS NULL" },
+  { "all_rejected",
+    "SELECT ts, s.text AS sender, r.text AS recipient, client_ip,"
+    " " NAME("client_name") " AS client_name, country,"
+    " " NAME("auth_user") " AS auth_user, queue_id, message_id,"
+    " helo, " NAME("stage") " AS stage, code, " NAME("dsn") " AS dsn,"
+    " reason, {reason class} AS reason_class, " NAME("host") " AS host,"
+    " {action action} AS action"
+    " FROM reject_@ j JOIN name_@ s ON s.id=sender JOIN name_@ r ON r.id=recipient" },
+  { "all_connections",
+    "SELECT day, ip, " NAME("name") " AS name, country,"
+    " connections, rejected, failed_logins,"
+    " tls, day*86400000000+first AS ts, last FROM connection_@ c" },
+  { "all_accesses",
+    "SELECT ts, ended, n.text AS account, {word service} AS service, ip,"
+    " country, " NAME("city") " AS city, asn, " NAME("method") " AS method,"
+    " tls, session, " NAME("host") " AS host, " NAME("local_ip") " AS local_ip,"
+    " client, in_bytes, out_bytes, deleted,"
+    " expunged, trashed FROM access_@ a JOIN name_@ n ON n.id=account" },
+  { "all_failures",
+    "SELECT ts, n.text AS account, {word service} AS service, ip,"
+    " country, " NAME("city") " AS city, asn, " NAME("reason") " AS reason,"
+    " attempts, " NAME("method") " AS method, tls, session,"
+    " " NAME("host") " AS host, client FROM failure_@ f JOIN name_@ n ON n.id=account" },
+  { "all_mailbox_events",
+    "SELECT ts, n.text AS account, " NAME("mailbox") " AS mailbox, message_id,"
+    " uid, size, " NAME("sender") " AS sender, subject,"
+    " {word action} AS action, " NAME("target") " AS target, session,"
+    " " NAME("host") " AS host FROM mailbox_@ b JOIN name_@ n ON n.id=account" },
+  { "all_incidents",
+    "SELECT ts, {incident kind} AS kind, ip, " NAME("account") " AS account,"
+    " queue_id, reason, " NAME("host") " AS host FROM incident_@ i" },
 };
 
-/* Views over tables that are there once. */
-static const gchar fixed_views[]
-  = "CREATE VIEW alerts AS SELECT id, " TIME("ts") " AS time, ts, rule, severity, account, domain,"
-    " ip, country, asn, count, window_seconds, text, evidence, emit, CASE WHEN emitted IS NOT NULL THEN"
-    " " TIME("emitted") " END AS emitted FROM alert;"
-    "CREATE VIEW mail_received AS SELECT * FROM mail WHERE direction IN ('in', 'local')"
-    " AND outcome='delivered';"
-    "CREATE VIEW mail_sent AS SELECT * FROM mail WHERE direction IN ('out', 'local')"
-    " AND outcome='delivered';"
-    "CREATE VIEW activity_daily AS SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day,"
-    " account, " DOMAIN("account") " AS domain, sent, deferred, failed, received, rejected,"
-    " bytes_sent, bytes_received, logins, failed_logins FROM activity;"
-    "CREATE VIEW failed_ips AS SELECT ip, max(country) AS country, sum(attempts) AS failures,"
-    " count(DISTINCT account) AS accounts, min(time) AS first_time, max(time) AS last_time"
-    " FROM accesses_failed WHERE ip IS NOT NULL GROUP BY ip;"
-    "CREATE VIEW log_tail AS SELECT line, " TIME("ts") " AS time, ts, host, program, text,"
-    " queue_id, message_id, session FROM line;"
-    "CREATE VIEW last_logins AS SELECT account, " DOMAIN("account") " AS domain,"
-    " {word service} AS service, " TIME("ts") " AS time, ts, ip, country FROM last_login;";
+#define LAST_TS "(ts+coalesce(after, 0))"
+
+/* The reply's parts again, see reply.h. */
+#define REPLY \
+  "coalesce(replace(replace(form, char(1), coalesce(reply, '')), char(2), coalesce(recipient, ''))," \
+  " reply) AS reply"
+#define AUTO_REPLY "(flags&8)<>0 AS auto_reply"
+
+#define MAIL_COLUMNS \
+  "SELECT id, revision, " TIME("ts") " AS time, ts, " TIME(LAST_TS) " AS last_time, sender," \
+  " recipient, orig_recipient, size, subject, status, outcome, " REPLY ", reason_class, direction," \
+  " service, port, queue_id, first_queue_id, message_id, client_ip, country, auth_user, attempts," \
+  " mailbox, forwarded_to, " AUTO_REPLY ", filter_rule, spam_action, spam_score, virus, spf, dkim," \
+  " dmarc, host, message"
+
+/* What has an index of its own.  "undelivered" is the outcome once more: of one name SQLite would see
+ * that what is 2 is more than 1, and not that the index may be used. */
+#define OF_OUTCOME(number) " FROM all_mail WHERE undelivered>1 AND outcome_number=" number
+
+/* What users ask. */
+static const View views[] = {
+  { "messages",
+    "SELECT id, " TIME("ts") " AS time, ts, " TIME("last_ts") " AS last_time, host, instance, queue_id,"
+    " message_id, sender, size, nrcpt, subject, client_ip, client_name, country,"
+    " " COUNTRY_NAME " AS country_name, auth_user, auth_method, service, port, direction, state,"
+    " parent_queue_id, parent_kind, parent_id, root_id, spam_action, spam_score, virus, spf, dkim,"
+    " dmarc, incomplete FROM all_messages" },
+  { "deliveries",
+    "SELECT message, id, recipient, orig_recipient, " TIME("(mail_ts+coalesce(after, 0))") " AS time,"
+    " mail_ts+coalesce(after, 0) AS ts, status, dsn, relay_name, relay_ip, transport,"
+    " delay/1e6 AS delay, " REPLY ", reason_class, attempts, mailbox, forwarded_to,"
+    " " AUTO_REPLY ", filter_rule, outcome, mail_ts FROM all_deliveries" },
+  { "attempts",
+    "SELECT message, delivery, " TIME("ts") " AS time, ts, dsn, relay_name, relay_ip,"
+    " delay/1e6 AS delay, reply, reason_class FROM all_attempts" },
+  { "mail", MAIL_COLUMNS " FROM all_mail" },
+  { "mail_received", "SELECT * FROM mail WHERE direction IN ('in', 'local') AND outcome='delivered'" },
+  { "mail_not_received", MAIL_COLUMNS " FROM all_mail WHERE direction_number IN (1, 3) AND undelivered>1" },
+  { "mail_sent", "SELECT * FROM mail WHERE direction IN ('out', 'local') AND outcome='delivered'" },
+  { "mail_not_sent", MAIL_COLUMNS " FROM all_not_sent" },
+  { "mail_quarantined", MAIL_COLUMNS OF_OUTCOME("5") },
+  { "mail_rejected",
+    "SELECT " TIME("ts") " AS time, ts, sender, recipient, client_ip, client_name, country, auth_user,"
+    " queue_id, message_id, helo, stage, code, dsn, reason, reason_class, host, action"
+    " FROM all_rejected" },
+  { "mail_queue",
+    MAIL_COLUMNS ", CASE WHEN after IS NOT NULL THEN " TIME("(ts+after)") " END AS last_attempt"
+    OF_OUTCOME("2") },
+  { "connections",
+    "SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day, ip, name, country, connections,"
+    " rejected, failed_logins, tls, " TIME("ts") " AS first_time, " TIME("(ts+last)") " AS last_time,"
+    " ts FROM all_connections" },
+  { "accesses",
+    "SELECT " TIME("ts") " AS time, ts, CASE WHEN ended IS NOT NULL THEN " TIME("(ts+ended)") " END"
+    " AS logout_time, account, " DOMAIN("account") " AS domain, service, ip, country,"
+    " " COUNTRY_NAME " AS country_name, city, asn, method, tls, session, host, local_ip, client,"
+    " in_bytes, out_bytes, deleted, expunged, trashed FROM all_accesses" },
+  { "accesses_failed",
+    "SELECT " TIME("ts") " AS time, ts, account, " DOMAIN("account") " AS domain, service, ip, country,"
+    " " COUNTRY_NAME " AS country_name, city, asn, reason, attempts, method, tls, session, host,"
+    " NULL AS local_ip, client FROM all_failures" },
+  { "failed_ips",
+    "SELECT ip, max(country) AS country, sum(attempts) AS failures, count(DISTINCT account) AS accounts,"
+    " min(time) AS first_time, max(time) AS last_time FROM accesses_failed WHERE ip IS NOT NULL GROUP BY ip" },
+  { "mailbox_events",
+    "SELECT " TIME("ts") " AS time, ts, account, mailbox, message_id, uid, size, sender, subject, action,"
+    " target, session, host FROM all_mailbox_events" },
+  { "incidents",
+    "SELECT " TIME("ts") " AS time, ts, kind, ip, account, " DOMAIN("account") " AS domain, queue_id,"
+    " reason, host FROM all_incidents" },
+  { "alerts",
+    "SELECT id, " TIME("ts") " AS time, ts, rule, severity, account, domain, ip, country, asn, count,"
+    " window_seconds, text, evidence, emit, CASE WHEN emitted IS NOT NULL THEN " TIME("emitted") " END"
+    " AS emitted FROM alert" },
+  { "activity_daily",
+    "SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day, account, " DOMAIN("account") " AS domain,"
+    " sent, deferred, failed, received, rejected, bytes_sent, bytes_received, logins, failed_logins"
+    " FROM activity" },
+  { "log_tail",
+    "SELECT line, " TIME("ts") " AS time, ts, host, program, text, queue_id, message_id, session FROM line" },
+  { "last_logins",
+    "SELECT account, " DOMAIN("account") " AS domain, {word service} AS service, " TIME("ts") " AS time,"
+    " ts, ip, country FROM last_login" },
+};
 
 /* ---- words -------------------------------------------------------------------------------- */
 
@@ -585,31 +634,56 @@ put_view(sqlite3 *db, const gchar *name, const gchar *arms)
 }
 
 static gboolean
-make_view(sqlite3 *db, const View *view, const GArray *segments)
+make_view(sqlite3 *db, const View *view)
+{
+  gchar *sql = expand_words(view->sql);
+  gboolean ok = put_view(db, view->name, sql);
+
+  g_free(sql);
+  return ok;
+}
+
+/* The columns' names are those of the first arm: the others do without.  Types, in CAST(), have
+ * large letters. */
+static gchar *
+without_names(const gchar *arm)
 {
   GString *sql = g_string_new(NULL);
-  gchar *arm = expand_words(view->arm);
-  gboolean ok;
+  const gchar *as;
+  gsize len;
+
+  for (; (as = strstr(arm, " AS ")); arm = as + 4 + len)
+    {
+      len = strspn(as + 4, "abcdefghijklmnopqrstuvwxyz_");
+      g_string_append_len(sql, arm, as - arm + (len ? 0 : 4));
+    }
+  g_string_append(sql, arm);
+  return g_string_free(sql, FALSE);
+}
+
+static gchar *
+unite(const View *view, const GArray *segments)
+{
+  GString *sql = g_string_new(NULL);
+  gchar *named = expand_words(view->sql), *arm = without_names(named);
 
   for (guint i = 0; i < segments->len; i++)
     {
-      gchar *filled = mt_schema_fill(arm, g_array_index(segments, gint, i));
+      gchar *filled = mt_schema_fill(i ? arm : named, g_array_index(segments, gint, i));
 
       g_string_append_printf(sql, "%s%s", i ? " UNION ALL " : "", filled);
       g_free(filled);
     }
-  ok = put_view(db, view->name, sql->str);
   g_free(arm);
-  g_string_free(sql, TRUE);
-  return ok;
+  g_free(named);
+  return g_string_free(sql, FALSE);
 }
 
 static gboolean
-make_fixed_views(sqlite3 *db)
+make_union(sqlite3 *db, const View *view, const GArray *segments)
 {
-  gchar *sql = expand_words(fixed_views);
-  gboolean ok = mt_sql_integer(db, "SELECT 1 FROM sqlite_schema WHERE name='alerts'", 0)
-                || mt_sql_exec(db, sql);
+  gchar *sql = unite(view, segments);
+  gboolean ok = put_view(db, view->name, sql);
 
   g_free(sql);
   return ok;
@@ -620,8 +694,47 @@ mt_schema_make_views(sqlite3 *db, const GArray *segments)
 {
   gboolean ok = mt_sql_exec(db, "PRAGMA writable_schema=ON");
 
+  for (guint i = 0; i < G_N_ELEMENTS(unions) && ok; i++)
+    ok = make_union(db, &unions[i], segments);
   for (guint i = 0; i < G_N_ELEMENTS(views) && ok; i++)
-    ok = make_view(db, &views[i], segments);
-  ok = ok && make_fixed_views(db);
+    ok = make_view(db, &views[i]);
   return mt_sql_exec(db, "PRAGMA writable_schema=OFF") && ok;
+}
+
+static const View *
+find_view(const View *list, guint count, const gchar *name, gsize len)
+{
+  for (guint i = 0; i < count; i++)
+    if (strncmp(list[i].name, name, len) == 0 && !list[i].name[len])
+      return &list[i];
+  return NULL;
+}
+
+/* Replaces the view of that name, and the union that it reads. */
+static gboolean
+narrow(sqlite3 *db, const gchar *name, const GArray *segments)
+{
+  static const gchar from[] = " FROM ";
+  const View *view = find_view(views, G_N_ELEMENTS(views), name, strlen(name));
+  const gchar *read = g_strrstr(view->sql, from) + strlen(from);
+  const View *all = find_view(unions, G_N_ELEMENTS(unions), read, strcspn(read, " "));
+  gchar *arms = unite(all, segments), *sql = expand_words(view->sql);
+  gboolean ok = mt_sql_execf(db,
+                             "DROP VIEW IF EXISTS temp.%s; CREATE TEMP VIEW %s AS %s;"
+                             "DROP VIEW IF EXISTS temp.%s; CREATE TEMP VIEW %s AS %s",
+                             all->name, all->name, arms, name, name, sql);
+
+  g_free(arms);
+  g_free(sql);
+  return ok;
+}
+
+gboolean
+mt_schema_narrow(sqlite3 *db, const gchar *const *names, const GArray *segments)
+{
+  gboolean ok = TRUE;
+
+  for (guint i = 0; names[i] && ok; i++)
+    ok = narrow(db, names[i], segments);
+  return ok;
 }

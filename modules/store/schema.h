@@ -61,6 +61,10 @@ gboolean mt_schema_drop_some(sqlite3 *db, gboolean *done);
  * transaction that adds or detaches one. */
 gboolean mt_schema_make_views(sqlite3 *db, const GArray *segments);
 
+/* mt_schema_narrow: views of these names (NULL-terminated), for this connection only and over some
+ * of the segments (gint): they stand before the store's own, and are sooner prepared. */
+gboolean mt_schema_narrow(sqlite3 *db, const gchar *const *names, const GArray *segments);
+
 /* mt_schema_fill: a template with the segment's number in it. (transfer full) */
 gchar *mt_schema_fill(const gchar *template, gint segment);
 

@@ -26,6 +26,9 @@
 /* It is when it passes these (16 MiB) as soon as there is time for it. */
 #define IDLE_CHECKPOINT_PAGES 4000
 
+/* While old records go, step by step: what waits for the disk is as small as the steps are. */
+#define ROLL_CHECKPOINT_PAGES 1000
+
 /* So much (128 MiB) that a reader keeps from being folded back is told of. */
 #define LONG_LOG_PAGES 32000
 
@@ -128,7 +131,7 @@ on_commit(void *user, sqlite3 *db, const char *name, int pages)
   MtStore *store = user;
 
   store->log_pages = pages;
-  if (pages >= CHECKPOINT_PAGES)
+  if (pages >= (store->rolling ? ROLL_CHECKPOINT_PAGES : CHECKPOINT_PAGES))
     fold_log(store);
   return SQLITE_OK;
 }

@@ -123,7 +123,9 @@ def questions(store):
     refused = ask("SELECT recipient FROM (SELECT recipient, ts FROM mail_rejected ORDER BY ts DESC LIMIT 1 OFFSET 20)")
     queued = ask("SELECT sender FROM mail_queue LIMIT 1")
     queue_id = ask("SELECT queue_id FROM (SELECT queue_id, ts FROM mail WHERE outcome='delivered' ORDER BY ts DESC LIMIT 1 OFFSET 400)")
-    message_id = ask("SELECT message_id FROM messages WHERE queue_id=?", queue_id)
+    # Of the day that was copied: copies have keys of other Message-IDs.
+    message_id = ask("SELECT message_id FROM (SELECT message_id, ts FROM mail WHERE outcome='delivered' AND message_id GLOB '*>'"
+                     " ORDER BY ts DESC LIMIT 1 OFFSET 400)")
     until = day + "T23:59:59"
     db.close()
     return [
@@ -192,6 +194,8 @@ def copy_of(store, work):
             os.unlink(copy + suffix)
     shutil.copyfile(store, copy)
     shutil.copyfile(store + "-lock", copy + "-lock")  # what has none is no store of ours
+    with open(copy, "rb") as f:
+        os.fsync(f.fileno())  # else the first commit that waits for the disk waits for all of it
     return copy
 
 

@@ -47,7 +47,8 @@ def halves(content):
 def views(database):
     """View -> its rows without what names a row or depends on the order of commits."""
     db = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10)
-    names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='view' ORDER BY name")]
+    names = [row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='view' AND name NOT GLOB 'all_*'"
+                                      " ORDER BY name")]
     found = {}
     for name in names:
         columns = [row[1] for row in db.execute(f"PRAGMA table_info({name})")]

@@ -72,13 +72,14 @@ def main():
         db = make_store(work)
         there = {r[0] for r in db.execute("SELECT name FROM sqlite_schema WHERE type='view'")}
         documented = dict(documented_views(text))
-        report("every view is documented", " ".join(there ^ set(documented)))
+        behind = {name for name in there if name.startswith("all_")}  # as the tables, nobody's business
+        report("every view is documented", " ".join(there - behind ^ set(documented)))
         for view, columns in documented.items():
             real = [c[0] for c in db.execute(f"SELECT * FROM {view} LIMIT 0").description] if view in there else []
             report(f"columns of {view}", "" if real == columns else f"there are {' '.join(real)}\ndocumented {' '.join(columns)}")
         tables = {re.sub(r"_\d+$", "_N", r[0]) for r in db.execute("SELECT name FROM sqlite_schema WHERE type='table' AND name NOT GLOB 'sqlite_*'")}
         listed = set(re.findall(r"`(\w+)`", text[text.index("| table | holds |"):text.index("## What is guaranteed")]))
-        report("every table is documented", " ".join(tables - listed))
+        report("every table is documented", " ".join((tables | behind) - listed))
         questions = re.findall(r"^### ([^\n]+)\n\n```sql\n(.*?)```", text, re.S | re.M)
         report("there are fifteen questions at least", "" if len(questions) >= 15 else len(questions))
         for question, sql in questions:

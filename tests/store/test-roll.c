@@ -2,6 +2,7 @@
 #include "store/host.h"
 
 #include <glib/gstdio.h>
+#include <sqlite3.h>
 
 #define MESSAGES_A_DAY 300
 
@@ -132,6 +133,89 @@ test_hundred_days(void)
                   100 * MESSAGES_A_DAY);
   g_assert_cmpint(host_ask(&host, "SELECT ts FROM last_logins WHERE account='bob1@example.com'"),
                   ==, clock_at(99, 9));
+  host_stop(&host);
+}
+
+/* How many pages stand in the log: a number in the head of its index. */
+static guint
+log_pages(const Host *host)
+{
+  gchar *path = g_strconcat(host->settings.database, "-shm", NULL), *head = NULL;
+  guint32 pages;
+  gsize len;
+
+  g_file_get_contents(path, &head, &len, NULL);
+  g_assert_cmpuint(len, >=, 20);
+  memcpy(&pages, head + 16, sizeof pages);
+  g_free(head);
+  g_free(path);
+  return pages;
+}
+
+/* No step writes more pages than can be written in a moment, however much goes: what holds the
+ * writer up is counted, not timed. */
+static void
+test_small_steps(void)
+{
+  guint most = 0, steps = 0;
+  gint64 most_free = 0, pages;
+  Host host;
+
+  start(&host, "5", 0);
+  play_day(&host, 0, 50000);
+  play_day(&host, 7, 3);
+  pages = host_ask(&host, "SELECT page_count FROM pragma_page_count");
+  for (gboolean more = TRUE; more; steps++)
+    {
+      guint before = log_pages(&host), after;
+
+      more = mt_engine_tick(host.engine, clock_at(7, 12));
+      after = log_pages(&host);
+      most = MAX(most, after < before ? after : after - before); /* it may begin anew */
+      most_free = MAX(most_free, host_ask(&host, "SELECT freelist_count FROM pragma_freelist_count"));
+    }
+  g_test_message("%u steps for %" G_GINT64_FORMAT " pages, at most %u of them in one, %" G_GINT64_FORMAT " free",
+                 steps, pages, most, most_free);
+  g_assert_cmpint(pages, >, 3000);
+  g_assert_cmpint(host_ask(&host, "SELECT page_count FROM pragma_page_count"), <, pages / 2);
+  g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM segment"), ==, 1);
+  g_assert_cmpuint(most, <=, 500);
+  g_assert_cmpint(most_free, <, pages / 4);
+  host_stop(&host);
+}
+
+/* As if it had been restored from SQL text: a file that never gives pages back. */
+static void
+make_file_anew(const Host *host)
+{
+  sqlite3 *db;
+
+  g_assert_cmpint(sqlite3_open(host->settings.database, &db), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_exec(db, "PRAGMA journal_mode=DELETE; PRAGMA auto_vacuum=NONE; VACUUM", NULL,
+                               NULL, NULL),
+                  ==, SQLITE_OK);
+  sqlite3_close(db);
+}
+
+/* Days roll off all the same, and it comes to an end. */
+static void
+test_file_made_anew(void)
+{
+  guint steps = 0;
+  Host host;
+
+  start(&host, "5", 0);
+  play_day(&host, 0, 8000);
+  play_day(&host, 7, 3);
+  host_close(&host);
+  make_file_anew(&host);
+  g_assert_cmpint(host_ask(&host, "SELECT auto_vacuum FROM pragma_auto_vacuum"), ==, 0);
+  host_open(&host, clock_at(7, 11));
+  while (mt_engine_tick(host.engine, clock_at(7, 12)) && steps < 1000)
+    steps++;
+  g_assert_cmpuint(steps, <, 1000);
+  g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM segment"), ==, 1);
+  g_assert_cmpint(host_ask(&host, "SELECT freelist_count FROM pragma_freelist_count"), >, 250);
   host_stop(&host);
 }
 
@@ -274,17 +358,56 @@ test_absurd(void)
   host_stop(&host);
 }
 
+/* Who opens the store without its views gets them when he misses one, and goes on with what he was
+ * reading. */
+static void
+test_lean_reader(void)
+{
+  GError *error = NULL;
+  gint days = 0;
+  MtRows *rows, *more;
+  MtQuery *query;
+  Host host;
+
+  start(&host, "30", 0);
+  for (gint day = 0; day < 12; day++)
+    play_day(&host, day, 3);
+  query = mt_query_open_lean(host.settings.database, &error);
+  g_assert_no_error(error);
+  rows = mt_query_run(query, "SELECT number FROM segment", NULL, &error);
+  g_assert_no_error(error);
+  for (; mt_rows_next(rows, &error); days++)
+    {
+      more = mt_query_run(query, "SELECT count(*) FROM mail", NULL, &error);
+      g_assert_no_error(error);
+      g_assert_true(mt_rows_next(more, &error));
+      g_assert_cmpint(mt_rows_integer(more, 0), ==, 36);
+      mt_rows_free(more);
+    }
+  g_assert_no_error(error);
+  g_assert_cmpint(days, ==, 12);
+  mt_rows_free(rows);
+  g_assert_null(mt_query_run(query, "SELECT x FROM nowhere", NULL, &error));
+  g_assert_nonnull(error);
+  g_clear_error(&error);
+  mt_query_close(query);
+  host_stop(&host);
+}
+
 int
 main(int argc, char **argv)
 {
   g_test_init(&argc, &argv, NULL);
   g_test_set_nonfatal_assertions();
   g_test_add_func("/roll/hundred-days", test_hundred_days);
+  g_test_add_func("/roll/small-steps", test_small_steps);
+  g_test_add_func("/roll/file-made-anew", test_file_made_anew);
   g_test_add_func("/roll/silence", test_silence);
   g_test_add_func("/roll/late-line", test_late_line);
   g_test_add_func("/roll/max-size", test_max_size);
   g_test_add_func("/roll/for-ever", test_for_ever);
   g_test_add_func("/roll/shorter", test_shorter);
   g_test_add_func("/roll/absurd", test_absurd);
+  g_test_add_func("/roll/lean-reader", test_lean_reader);
   return g_test_run();
 }
