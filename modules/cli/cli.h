@@ -84,9 +84,9 @@ typedef struct
   const gchar *parameters; /* "[OPTION...]" */
   const gchar *summary;
   const gchar *view;
-  const gchar *columns;  /* of the table for people; --json and --csv give all */
-  const gchar *sort;     /* default, as --sort takes it */
-  const gchar *domains;  /* columns that hold addresses, for --only-domain */
+  const gchar *columns;     /* of the table for people; --json and --csv give all */
+  const gchar *sort;        /* default, as --sort takes it */
+  const gchar *domains;     /* columns that hold addresses, for --only-domain */
   const CliFilter *filters; /* NULL-terminated */
 } CliList;
 

@@ -198,8 +198,8 @@ cli_mail_of(MtQuery *query, const gchar *column, const gchar *value, GError **er
 {
   GPtrArray *ids = g_ptr_array_new_with_free_func(g_free);
   gchar *first = g_str_equal(column, "message_id")
-                   ? mt_query_by_message_id_sql(query)
-                   : g_strdup_printf("SELECT id FROM messages WHERE %s=?1", column);
+                     ? mt_query_by_message_id_sql(query)
+                     : g_strdup_printf("SELECT id FROM messages WHERE %s=?1", column);
   gchar *all, *condition;
   GError *failed = NULL;
 

@@ -12,8 +12,9 @@ static const CliFilter filters[] = {
 static const CliList list = {
   .command = "connections",
   .parameters = "- clients of each day, newest first",
-  .summary = "One row for one client address and day: how often it came, how much of it was "
-             "refused. A '*' in a value stands for any text.",
+  .summary =
+      "One row for one client address and day: how often it came, how much of it was "
+      "refused. A '*' in a value stands for any text.",
   .view = "connections",
   .columns = "day, ip, name, country, connections, rejected, failed_logins, tls, last_time",
   .sort = "ts:desc",

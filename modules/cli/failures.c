@@ -14,8 +14,9 @@ static const CliFilter filters[] = {
 static const CliList list = {
   .command = "failures",
   .parameters = "- failed logins, newest first",
-  .summary = "One row for one failed attempt, though several daemons log it. A name that is no "
-             "account here is masked: it may be a password. A '*' in a value stands for any text.",
+  .summary =
+      "One row for one failed attempt, though several daemons log it. A name that is no "
+      "account here is masked: it may be a password. A '*' in a value stands for any text.",
   .view = "accesses_failed",
   .columns = "time, account, service, ip, country, reason, attempts, method",
   .sort = "ts:desc",

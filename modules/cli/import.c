@@ -74,7 +74,8 @@ show_progress(Import *import, const CliInput *input, gboolean last)
     fputc('\n', stderr);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------ */
+/* ---- lines ------------------------------------------------------------------------------------
+ */
 
 static gboolean
 push(Import *import, const MtLine *line, GError **error)
@@ -154,7 +155,8 @@ import_file(Import *import, const gchar *path, GError **error)
   return ok;
 }
 
-/* ---- which files, in which order ----------------------------------------------------------------- */
+/* ---- which files, in which order
+ * ----------------------------------------------------------------- */
 
 typedef struct
 {
@@ -214,7 +216,8 @@ sort_files(Import *import, int argc, char **argv, GError **error)
   return sources;
 }
 
-/* ---- options --------------------------------------------------------------------------------------- */
+/* ---- options
+ * --------------------------------------------------------------------------------------- */
 
 /* The option's, or the destination's. */
 static void
@@ -271,7 +274,8 @@ run(Import *import, int argc, char **argv)
     status = cli_fail(&error);
   else if (interrupted)
     {
-      fprintf(stderr, "mailtrail: interrupted; what was read is stored, a second run completes it\n");
+      fprintf(stderr,
+              "mailtrail: interrupted; what was read is stored, a second run completes it\n");
       status = STATUS_INTERRUPTED;
     }
   mt_engine_close(import->engine);

@@ -42,7 +42,13 @@ fail(const CliInput *input, GError **error, const gchar *why)
 static gboolean
 looks_compressed(const guchar *b, gssize len)
 {
-  return (len > 1 && b[0] == 0x1f && b[1] == 0x8b) || (len > 5 && memcmp(b, "\xfd" "7zXZ", 5) == 0)
+  return (len > 1 && b[0] == 0x1f && b[1] == 0x8b)
+         || (len > 5
+             && memcmp(b,
+                       "\xfd"
+                       "7zXZ",
+                       5)
+                    == 0)
          || (len > 3 && memcmp(b, "\x28\xb5\x2f\xfd", 4) == 0)
          || (len > 3 && memcmp(b, "BZh", 3) == 0);
 }
@@ -93,8 +99,9 @@ start_reading(CliInput *input, GError **error)
 #ifdef HAVE_LIBARCHIVE
   return open_archive(input, error);
 #else
-  return fail(input, error, "it is compressed, and this mailtrail was built without libarchive; "
-                            "give it uncompressed through a pipe");
+  return fail(input, error,
+              "it is compressed, and this mailtrail was built without libarchive; "
+              "give it uncompressed through a pipe");
 #endif
 }
 

@@ -141,8 +141,10 @@ add_times(Where *where, const CliList *list, Options *options, gint *status)
     {
       if (!cli_parse_time(options->since, &options->from))
         {
-          *status = cli_usage(list->command, "--since %s: is no time, such as 2h, yesterday or "
-                                             "2026-03-09T12:00", options->since);
+          *status = cli_usage(list->command,
+                              "--since %s: is no time, such as 2h, yesterday or "
+                              "2026-03-09T12:00",
+                              options->since);
           return FALSE;
         }
       add_time(where, "ts>=CAST(? AS INTEGER)", options->from);
@@ -151,8 +153,10 @@ add_times(Where *where, const CliList *list, Options *options, gint *status)
     {
       if (!cli_parse_time(options->until, &options->to))
         {
-          *status = cli_usage(list->command, "--until %s: is no time, such as 2h, yesterday or "
-                                             "2026-03-09T12:00", options->until);
+          *status = cli_usage(list->command,
+                              "--until %s: is no time, such as 2h, yesterday or "
+                              "2026-03-09T12:00",
+                              options->until);
           return FALSE;
         }
       add_time(where, "ts<CAST(? AS INTEGER)", options->to);
@@ -171,7 +175,8 @@ order_by(const CliList *list, gchar **columns, const gchar *sort, GString *sql, 
     {
       gchar *all = g_strjoinv(", ", columns);
 
-      *status = cli_usage(list->command, "--sort %s: must be a column, with :desc or not: %s", sort, all);
+      *status =
+          cli_usage(list->command, "--sort %s: must be a column, with :desc or not: %s", sort, all);
       g_free(all);
     }
   else
@@ -314,7 +319,8 @@ form_of(const Options *options)
   return options->json ? CLI_JSON : options->csv ? CLI_CSV : CLI_TABLE;
 }
 
-/* ---- together --------------------------------------------------------------------------------- */
+/* ---- together ---------------------------------------------------------------------------------
+ */
 
 static gint
 print_count(MtQuery *query, const CliList *list, Where *where)
@@ -363,7 +369,8 @@ follow(MtQuery *query, const CliList *list, const Options *options, const gchar 
         cli_print_rows(rows, form_of(options), FALSE, &error);
       mt_rows_free(rows);
       g_free(sql);
-      sql = g_strdup_printf("SELECT coalesce(max(ts), %" G_GINT64_FORMAT ") FROM %s", seen, list->view);
+      sql = g_strdup_printf("SELECT coalesce(max(ts), %" G_GINT64_FORMAT ") FROM %s", seen,
+                            list->view);
       rows = error ? NULL : mt_query_run(query, sql, NULL, &error);
       if (rows && mt_rows_next(rows, &error))
         last = mt_rows_integer(rows, 0);
@@ -395,21 +402,25 @@ only_filter(const CliList *list, const Options *options, const gchar **value)
 
 /* Only rows of these times are on the page: the view need not be read for them. */
 static void
-add_newest(MtQuery *query, const CliList *list, const Options *options, GString *sql, GError **error)
+add_newest(MtQuery *query, const CliList *list, const Options *options, GString *sql,
+           GError **error)
 {
   const gchar *value;
   const CliFilter *filter = only_filter(list, options, &value);
-  gchar *small = filter && filter->newest != MT_NEWEST_MAIL_OF_ACCOUNT ? g_ascii_strdown(value, -1) : NULL;
-  GArray *times = filter ? mt_query_newest(query, filter->newest, small ? small : value, options->from,
-                                           options->to, options->limit + options->offset, error)
-                         : NULL;
+  gchar *small =
+      filter && filter->newest != MT_NEWEST_MAIL_OF_ACCOUNT ? g_ascii_strdown(value, -1) : NULL;
+  GArray *times = filter
+                      ? mt_query_newest(query, filter->newest, small ? small : value, options->from,
+                                        options->to, options->limit + options->offset, error)
+                      : NULL;
 
   g_free(small);
   if (!times)
     return;
   g_string_append(sql, " AND ts IN (");
   for (guint i = 0; i < times->len; i++)
-    g_string_append_printf(sql, "%s%" G_GINT64_FORMAT, i ? "," : "", g_array_index(times, MtTime, i));
+    g_string_append_printf(sql, "%s%" G_GINT64_FORMAT, i ? "," : "",
+                           g_array_index(times, MtTime, i));
   g_string_append_c(sql, ')');
   g_array_free(times, TRUE);
 }
@@ -446,13 +457,15 @@ print_page(MtQuery *query, const CliList *list, const Options *options, gchar **
 
   if (page_sql(query, list, options, columns, where, sql, &status))
     {
-      MtRows *rows = mt_query_run(query, sql->str, (const gchar *const *) where->params->pdata, &error);
+      MtRows *rows =
+          mt_query_run(query, sql->str, (const gchar *const *) where->params->pdata, &error);
       guint count = rows ? cli_print_rows(rows, form_of(options), TRUE, &error) : 0;
 
       mt_rows_free(rows);
       status = error ? cli_fail(&error) : count ? CLI_FINE : CLI_NOTHING;
       if (options->follow && status != CLI_FAILED)
-        status = follow(query, list, options, options->json || options->csv ? "*" : list->columns, where);
+        status = follow(query, list, options, options->json || options->csv ? "*" : list->columns,
+                        where);
     }
   g_string_free(sql, TRUE);
   return status;
@@ -525,8 +538,10 @@ entries_of(const CliList *list, Options *options)
 
   for (guint i = 0; list->filters[i].option; i++)
     {
-      GOptionEntry entry = { list->filters[i].option, 0, 0, G_OPTION_ARG_STRING,
-                             &options->filters[i], list->filters[i].help, "X" };
+      GOptionEntry entry = {
+        list->filters[i].option, 0,  0, G_OPTION_ARG_STRING, &options->filters[i],
+        list->filters[i].help,   "X"
+      };
 
       g_array_append_val(entries, entry);
     }

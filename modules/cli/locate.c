@@ -13,17 +13,19 @@
 typedef enum
 {
   PLACE_STORED,
-  PLACE_MARKED,  /* \Deleted is set: gone at the next expunge */
+  PLACE_MARKED, /* \Deleted is set: gone at the next expunge */
   PLACE_EXPUNGED,
   PLACE_LOST, /* with its folder */
 } State;
 
-static const gchar *const state_names[] = { "stored", "marked-deleted", "expunged", "folder-deleted" };
+static const gchar *const state_names[] = { "stored", "marked-deleted", "expunged",
+                                            "folder-deleted" };
 
 /* The folder's name, but for what stands before the last separator. */
-static const gchar *const trash_names[] = { "trash", "deleted items", "deleted messages",
-                                            "papierkorb", "corbeille", "papelera", "cestino",
-                                            "lixeira", "prullenbak", "kosz", NULL };
+static const gchar *const trash_names[] = {
+  "trash",   "deleted items", "deleted messages", "papierkorb", "corbeille", "papelera",
+  "cestino", "lixeira",       "prullenbak",       "kosz",       NULL
+};
 
 typedef struct
 {
@@ -196,8 +198,8 @@ play_event(GPtrArray *places, const MtRows *rows)
 static GPtrArray *
 find_places(Locate *locate, const Mail *mail)
 {
-  static const gchar sql[]
-    = "SELECT time, action, mailbox, target, uid, session FROM mailbox_events"
+  static const gchar sql[] =
+      "SELECT time, action, mailbox, target, uid, session FROM mailbox_events"
       " WHERE account=?1 AND ts>=CAST(?2 AS INTEGER)-60000000"
       " AND (message_id=?3 OR action IN ('mailbox_rename', 'mailbox_delete')) ORDER BY ts";
   const gchar *const params[] = { mail->account, mail->ts, mail->message_id, NULL };
@@ -215,7 +217,8 @@ find_places(Locate *locate, const Mail *mail)
   return places;
 }
 
-/* ---- saying it ---------------------------------------------------------------------------------- */
+/* ---- saying it ----------------------------------------------------------------------------------
+ */
 
 static gboolean
 is_trash(const gchar *mailbox)
@@ -278,8 +281,9 @@ print_csv(const Field *fields, gboolean head)
 static void
 print_text(const Field *fields)
 {
-  static const gchar *const formats[] = { "%s", ": %s", " in %s", ", from %s", ", since %s",
-                                          ", by %s", " [%s]", ", session %s", "", "", "; %s" };
+  static const gchar *const formats[] = { "%s",         ": %s",    " in %s", ", from %s",
+                                          ", since %s", ", by %s", " [%s]",  ", session %s",
+                                          "",           "",        "; %s" };
   GString *line = g_string_new(NULL);
 
   for (guint i = 0; fields[i].name; i++)
@@ -346,9 +350,10 @@ find_downloads(Locate *locate, const Mail *mail)
     {
       gchar *count = dup_text(rows, 0), *first = dup_text(rows, 1);
 
-      said = g_strdup_printf("may have been fetched in one of %s POP3 sessions, the first at %s"
-                             " (which messages a session fetched is not logged)",
-                             count, first);
+      said = g_strdup_printf(
+          "may have been fetched in one of %s POP3 sessions, the first at %s"
+          " (which messages a session fetched is not logged)",
+          count, first);
       g_free(count);
       g_free(first);
     }
@@ -387,13 +392,12 @@ static void
 say_outcome(Locate *locate, const Mail *mail)
 {
   gboolean delivered = g_strcmp0(mail->outcome, "delivered") == 0;
-  const gchar *state = mail->forwarded_to ? "forwarded"
-                       : delivered        ? "delivered"
-                                          : mail->outcome;
+  const gchar *state = mail->forwarded_to ? "forwarded" : delivered ? "delivered" : mail->outcome;
   gchar *note = mail->forwarded_to ? g_strconcat("to ", mail->forwarded_to, NULL)
-                : delivered        ? g_strdup("no folder is logged: it went to another server, or the"
-                                              " mailbox side's lines are not read here")
-                                   : g_strdup(mail->reply);
+                : delivered        ? g_strdup(
+                             "no folder is logged: it went to another server, or the"
+                                    " mailbox side's lines are not read here")
+                            : g_strdup(mail->reply);
 
   print_answer(locate, (Field[]){ { "account", mail->account },
                                   { "state", state },
@@ -463,9 +467,10 @@ static void
 add_mails(Locate *locate, const gchar *column, const gchar *id, GPtrArray *mails)
 {
   gchar *condition = cli_mail_of(locate->query, column, id, &locate->error);
-  gchar *sql = g_strconcat("SELECT recipient, message_id, queue_id, outcome, mailbox, last_time, ts,"
-                           " forwarded_to, reply, size FROM mail WHERE ",
-                           condition, " ORDER BY ts", NULL);
+  gchar *sql = g_strconcat(
+      "SELECT recipient, message_id, queue_id, outcome, mailbox, last_time, ts,"
+      " forwarded_to, reply, size FROM mail WHERE ",
+      condition, " ORDER BY ts", NULL);
   MtRows *rows = locate->error ? NULL : mt_query_run(locate->query, sql, NULL, &locate->error);
 
   while (rows && mt_rows_next(rows, &locate->error))

@@ -26,8 +26,9 @@ static const CliCommand commands[] = {
 static void
 print_help(FILE *to)
 {
-  fprintf(to, "Usage: mailtrail SUBCOMMAND [OPTION...]\n\n"
-              "Answers what became of a mail, and who logged in from where.\n\nSubcommands:\n");
+  fprintf(to,
+          "Usage: mailtrail SUBCOMMAND [OPTION...]\n\n"
+          "Answers what became of a mail, and who logged in from where.\n\nSubcommands:\n");
   for (guint i = 0; i < G_N_ELEMENTS(commands); i++)
     fprintf(to, "  %-11s %s\n", commands[i].name, commands[i].summary);
   fprintf(to, "\nmailtrail SUBCOMMAND --help tells its options.\n");

@@ -47,8 +47,8 @@ parse_file(Parse *parse, const gchar *path)
 {
   GError *error = NULL;
   CliInput *input = cli_input_open(path, &error);
-  GTimeZone *zone
-    = parse->timezone ? g_time_zone_new_identifier(parse->timezone) : g_time_zone_new_local();
+  GTimeZone *zone =
+      parse->timezone ? g_time_zone_new_identifier(parse->timezone) : g_time_zone_new_local();
   MtReaderSettings settings = { .dialect = parse->dialect,
                                 .zone = zone,
                                 .latest = input ? cli_input_changed(input) : MT_NO_TIME,
@@ -120,14 +120,14 @@ cli_run_parse(int argc, char **argv)
   };
   gint status = CLI_FINE;
 
-  if (!cli_parse_options(&argc, &argv, "[FILE...] - what each line says",
-                         "One JSON object for each line, in order; the standard input without FILE.",
-                         entries, &status))
+  if (!cli_parse_options(
+          &argc, &argv, "[FILE...] - what each line says",
+          "One JSON object for each line, in order; the standard input without FILE.", entries,
+          &status))
     return status;
   status = check_options(&parse);
   parse.counts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  for (const gchar *const *file
-       = argc > 1 ? (const gchar *const *) argv + 1 : standard_input;
+  for (const gchar *const *file = argc > 1 ? (const gchar *const *) argv + 1 : standard_input;
        *file && status == CLI_FINE; file++)
     status = parse_file(&parse, *file);
   if (parse.stats && status == CLI_FINE)

@@ -56,10 +56,11 @@ gint
 cli_run_policy(int argc, char **argv)
 {
   gchar *database = NULL, *file = NULL;
-  const GOptionEntry entries[]
-    = { { "database", 'd', 0, G_OPTION_ARG_FILENAME, &database, "the store", "FILE" },
-        { "policy-file", 0, 0, G_OPTION_ARG_FILENAME, &file, "show: by this file", "FILE" },
-        { NULL } };
+  const GOptionEntry entries[] = {
+    { "database", 'd', 0, G_OPTION_ARG_FILENAME, &database, "the store", "FILE" },
+    { "policy-file", 0, 0, G_OPTION_ARG_FILENAME, &file, "show: by this file", "FILE" },
+    { NULL }
+  };
   gint status = CLI_FINE;
 
   if (!cli_parse_options(&argc, &argv, "check FILE | show ADDRESS",

@@ -20,7 +20,8 @@ static const CliFilter filters[] = {
 static const CliList list = {
   .command = "search",
   .parameters = "- mail, newest first",
-  .summary = "One row for one message and one final recipient. A '*' in a value stands for any text.",
+  .summary =
+      "One row for one message and one final recipient. A '*' in a value stands for any text.",
   .view = "mail",
   .columns = "time, queue_id, sender, recipient, size, outcome, reason_class, reply",
   .sort = "ts:desc",

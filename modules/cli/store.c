@@ -41,7 +41,7 @@ print_problems(MtQuery *query, GError **error)
 
       if (mt_span_equal(text, MT_SPAN("ok")))
         continue;
-      printf("%.*s\n", (gint)text.len, text.at);
+      printf("%.*s\n", (gint) text.len, text.at);
       problems++;
     }
   mt_rows_free(rows);
@@ -112,7 +112,7 @@ stats(Store *store)
   if (!error && g_stat(log, &info) == 0)
     printf(store->json ? "{\"name\":\"log_bytes\",\"value\":%" G_GINT64_FORMAT "}\n"
                        : "log_bytes  %" G_GINT64_FORMAT "\n",
-           (gint64)info.st_size);
+           (gint64) info.st_size);
   mt_rows_free(rows);
   mt_query_close(query);
   g_free(log);

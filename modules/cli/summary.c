@@ -58,7 +58,8 @@ typedef struct
 static gboolean
 has_unions(MtQuery *query)
 {
-  MtRows *rows = mt_query_run(query, "SELECT 1 FROM sqlite_schema WHERE name='all_mail'", NULL, NULL);
+  MtRows *rows =
+      mt_query_run(query, "SELECT 1 FROM sqlite_schema WHERE name='all_mail'", NULL, NULL);
   gboolean has = rows && mt_rows_next(rows, NULL);
 
   mt_rows_free(rows);
@@ -72,8 +73,8 @@ print_section(MtQuery *query, const Summary *summary, const Section *section, GE
                             summary->times[1], summary->domain,  NULL };
   const gchar *asked = section->otherwise && !has_unions(query) ? section->otherwise : section->sql;
   gchar *sql = summary->form == CLI_TABLE
-                 ? g_strdup(asked)
-                 : g_strdup_printf("SELECT '%s' AS section, * FROM (%s)", section->title, asked);
+                   ? g_strdup(asked)
+                   : g_strdup_printf("SELECT '%s' AS section, * FROM (%s)", section->title, asked);
   MtRows *rows = mt_query_run(query, sql, params, error);
   guint count = 0;
 
@@ -128,7 +129,7 @@ set_days(Summary *summary, const gchar *day, gint days)
   for (gint i = 0; i < 2; i++)
     {
       gchar stamp[MT_TIME_TEXT_BYTES];
-      MtTime at = (gint64)(first_day + i * days) * MT_DAY_US;
+      MtTime at = (gint64) (first_day + i * days) * MT_DAY_US;
 
       mt_time_format(at, stamp);
       summary->days[i] = g_strndup(stamp, 10);

@@ -135,25 +135,26 @@ static void
 print_message(Trace *trace, const gchar *id, gint indent)
 {
   const gchar *const params[] = { id, NULL };
-  static const gchar *const head[]
-    = { "%s ", "%s", " on %s", "  %s", "  from <%s>", ", %s bytes", ", %s recipients", "  %s",
-        NULL };
-  static const gchar *const client[]
-    = { "client %s", "[%s]", ", %s", " (%s)", "  login %s", " (%s)", "  by %s", ", port %s", NULL };
+  static const gchar *const head[] = { "%s ",         "%s",         " on %s",          "  %s",
+                                       "  from <%s>", ", %s bytes", ", %s recipients", "  %s",
+                                       NULL };
+  static const gchar *const client[] = { "client %s", "[%s]",    ", %s",      " (%s)", "  login %s",
+                                         " (%s)",     "  by %s", ", port %s", NULL };
   static const gchar *const content[] = { "message-id %s", "  subject %s", NULL };
-  static const gchar *const verdict[]
-    = { "spam %s", "  score %s", "  virus %s", "  spf %s", "  dkim %s", "  dmarc %s", NULL };
+  static const gchar *const verdict[] = { "spam %s",   "  score %s", "  virus %s", "  spf %s",
+                                          "  dkim %s", "  dmarc %s", NULL };
 
   print_rows(trace,
              "SELECT parent_kind, queue_id, host, time, sender, size, iif(nrcpt>1, nrcpt, NULL),"
              " iif(incomplete, state||', incomplete', state) FROM messages"
              " WHERE id=CAST(? AS INTEGER)",
              params, indent, head);
-  print_rows(trace,
-             "SELECT iif(client_ip IS NULL, client_name, coalesce(client_name||' ', '')), client_ip,"
-             " country_name, country, auth_user, auth_method, service,"
-             " port FROM messages WHERE id=CAST(? AS INTEGER)",
-             params, indent + 2, client);
+  print_rows(
+      trace,
+      "SELECT iif(client_ip IS NULL, client_name, coalesce(client_name||' ', '')), client_ip,"
+      " country_name, country, auth_user, auth_method, service,"
+      " port FROM messages WHERE id=CAST(? AS INTEGER)",
+      params, indent + 2, client);
   print_rows(trace, "SELECT message_id, subject FROM messages WHERE id=CAST(? AS INTEGER)", params,
              indent + 2, content);
   print_rows(trace,
@@ -162,8 +163,8 @@ print_message(Trace *trace, const gchar *id, gint indent)
              params, indent + 2, verdict);
 }
 
-static const gchar mailbox_sql[]
-  = "SELECT e.time, e.action, e.mailbox, e.target, e.uid, e.session FROM mailbox_events e"
+static const gchar mailbox_sql[] =
+    "SELECT e.time, e.action, e.mailbox, e.target, e.uid, e.session FROM mailbox_events e"
     " WHERE e.message_id=(SELECT message_id FROM messages WHERE id=CAST(?1 AS INTEGER))"
     " AND lower(e.account)=lower(?2) ORDER BY e.ts";
 
@@ -171,18 +172,18 @@ static void
 print_mailbox(Trace *trace, const gchar *id, const gchar *recipient, gint indent)
 {
   const gchar *const params[] = { id, recipient, NULL };
-  static const gchar *const formats[]
-    = { "%s", "  mailbox: %s", "  %s", " -> %s", "  uid %s", "  session %s", NULL };
+  static const gchar *const formats[] = { "%s",       "  mailbox: %s", "  %s", " -> %s",
+                                          "  uid %s", "  session %s",  NULL };
 
   print_rows(trace, mailbox_sql, params, indent, formats);
 }
 
-static const gchar attempts_sql[]
-  = "SELECT time, delay, relay_name, relay_ip, dsn, reply FROM attempts"
+static const gchar attempts_sql[] =
+    "SELECT time, delay, relay_name, relay_ip, dsn, reply FROM attempts"
     " WHERE message=CAST(?1 AS INTEGER) AND delivery=CAST(?2 AS INTEGER) ORDER BY ts";
 
-static const gchar deliveries_sql[]
-  = "SELECT recipient, orig_recipient, outcome, iif(outcome IS NULL, status, NULL),"
+static const gchar deliveries_sql[] =
+    "SELECT recipient, orig_recipient, outcome, iif(outcome IS NULL, status, NULL),"
     " iif(attempts>1, attempts, NULL), time, delay, relay_name, relay_ip, mailbox, forwarded_to,"
     " iif(auto_reply, 'sent', NULL), filter_rule, dsn, reply FROM deliveries"
     " WHERE id=CAST(?1 AS INTEGER) AND message=CAST(?2 AS INTEGER)";
@@ -192,14 +193,16 @@ print_delivery(Trace *trace, const gchar *id, const gchar *delivery, gint indent
 {
   const gchar *const params[] = { delivery, id, NULL };
   const gchar *const reversed[] = { id, delivery, NULL };
-  static const gchar *const formats[]
-    = { "to <%s>", " for <%s>", "  %s", "  %s on", "  %s attempts", "  %s", " after %s s", "  via %s",
-        " [%s]", "  into %s", "  forwarded to %s", "  vacation reply %s", "  by rule %s", "  %s",
-        " %s", NULL };
-  static const gchar *const attempt[]
-    = { "%s  put off", " after %s s", "  via %s", " [%s]", "  %s", " %s", NULL };
-  gchar **recipients = ids_of(trace, "SELECT recipient FROM deliveries WHERE id=CAST(?1 AS INTEGER)"
-                                     " AND message=CAST(?2 AS INTEGER) AND outcome IS NOT NULL",
+  static const gchar *const formats[] = {
+    "to <%s>",      " for <%s>", "  %s",  "  %s on",   "  %s attempts",     "  %s",
+    " after %s s",  "  via %s",  " [%s]", "  into %s", "  forwarded to %s", "  vacation reply %s",
+    "  by rule %s", "  %s",      " %s",   NULL
+  };
+  static const gchar *const attempt[] = { "%s  put off", " after %s s", "  via %s", " [%s]",
+                                          "  %s",        " %s",         NULL };
+  gchar **recipients = ids_of(trace,
+                              "SELECT recipient FROM deliveries WHERE id=CAST(?1 AS INTEGER)"
+                              " AND message=CAST(?2 AS INTEGER) AND outcome IS NOT NULL",
                               delivery, id);
 
   print_rows(trace, deliveries_sql, params, indent, formats);
@@ -216,8 +219,8 @@ print_tree(Trace *trace, const gchar *id, gint depth)
 
   look_at(trace, id);
   print_message(trace, id, depth * 2);
-  deliveries = ids_of(trace, "SELECT id FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts",
-                      id, NULL);
+  deliveries = ids_of(
+      trace, "SELECT id FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts", id, NULL);
   for (guint i = 0; deliveries[i]; i++)
     print_delivery(trace, id, deliveries[i], depth * 2 + 2);
   g_strfreev(deliveries);
@@ -273,8 +276,8 @@ append_list(Trace *trace, const gchar *name, const gchar *sql, const gchar *firs
 static void
 append_deliveries(Trace *trace, const gchar *id, GString *json)
 {
-  MtRows *rows = ask(trace, "SELECT * FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts",
-                     id, NULL);
+  MtRows *rows =
+      ask(trace, "SELECT * FROM deliveries WHERE message=CAST(? AS INTEGER) ORDER BY ts", id, NULL);
   const gchar *comma = "";
 
   g_string_append(json, ",\"deliveries\":[");
@@ -331,8 +334,8 @@ print_json_tree(Trace *trace, const gchar *id)
   g_string_free(json, TRUE);
 }
 
-static const gchar csv_sql[]
-  = "SELECT m.queue_id, m.parent_queue_id, m.parent_kind, m.host, m.message_id, m.sender,"
+static const gchar csv_sql[] =
+    "SELECT m.queue_id, m.parent_queue_id, m.parent_kind, m.host, m.message_id, m.sender,"
     " d.time, d.recipient, d.orig_recipient, d.status, d.dsn, d.relay_name, d.relay_ip, d.delay,"
     " d.attempts, d.mailbox, d.reply FROM (SELECT * FROM messages WHERE id=CAST(?1 AS INTEGER)) m"
     " LEFT JOIN (SELECT * FROM deliveries WHERE message=CAST(?1 AS INTEGER)) d ORDER BY d.ts";
@@ -357,9 +360,11 @@ print_csv_tree(Trace *trace, const gchar *id, gint depth, gboolean *headed)
   g_strfreev(children);
 }
 
-/* ---- together --------------------------------------------------------------------------------- */
+/* ---- together ---------------------------------------------------------------------------------
+ */
 
-/* ---- raw lines ---------------------------------------------------------------------------------- */
+/* ---- raw lines ----------------------------------------------------------------------------------
+ */
 
 static void
 collect_ids(Trace *trace, const gchar *id, gint depth)
@@ -368,7 +373,8 @@ collect_ids(Trace *trace, const gchar *id, gint depth)
   MtRows *rows;
 
   look_at(trace, id);
-  rows = ask(trace, "SELECT queue_id, message_id FROM messages WHERE id=CAST(? AS INTEGER)", id, NULL);
+  rows =
+      ask(trace, "SELECT queue_id, message_id FROM messages WHERE id=CAST(? AS INTEGER)", id, NULL);
   while (next(trace, rows))
     for (guint i = 0; i < 2; i++)
       if (mt_rows_text(rows, i).len)
@@ -387,7 +393,10 @@ print_lines(Trace *trace)
     return;
   if (!trace->json && !trace->csv)
     putchar('\n');
-  cli_print_related(trace->query, trace->ids, trace->json ? CLI_JSON : trace->csv ? CLI_CSV : CLI_TABLE,
+  cli_print_related(trace->query, trace->ids,
+                    trace->json  ? CLI_JSON
+                    : trace->csv ? CLI_CSV
+                                 : CLI_TABLE,
                     &trace->error);
 }
 
@@ -431,7 +440,8 @@ cli_run_trace(int argc, char **argv)
     { "database", 'd', 0, G_OPTION_ARG_FILENAME, &database, "the store", "FILE" },
     { "json", 0, 0, G_OPTION_ARG_NONE, &trace.json, "one object, its hops in it", NULL },
     { "csv", 0, 0, G_OPTION_ARG_NONE, &trace.csv, "one row for each delivery of each hop", NULL },
-    { "lines", 0, 0, G_OPTION_ARG_NONE, &trace.lines, "with its raw lines, while they are kept", NULL },
+    { "lines", 0, 0, G_OPTION_ARG_NONE, &trace.lines, "with its raw lines, while they are kept",
+      NULL },
     { NULL },
   };
   GError *error = NULL;

@@ -25,7 +25,7 @@ typedef struct
 static MtParse
 take_whole(MtCursor *cur, MtEvent *event)
 {
-  gsize prefix = ((const MtRule *)event->rule)->prefix.len;
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
 
   mt_event_set_text(event, MT_F_REASON, mt_span(cur->at - prefix, cur->end - cur->at + prefix));
   return MT_PARSE_MATCH;
@@ -414,7 +414,7 @@ read_login_failure(MtCursor *cur, MtEvent *event)
 static MtParse
 read_logout(MtCursor *cur, MtEvent *event)
 {
-  MtSpan word = ((const MtRule *)event->rule)->prefix;
+  MtSpan word = ((const MtRule *) event->rule)->prefix;
 
   if (!read_client(cur, event))
     return MT_PARSE_MALFORMED;
@@ -493,13 +493,13 @@ static const MtRule other_rules[] = {
 /* ---- the dialect ------------------------------------------------------------------------------
  */
 
-#define NAMED(name, service, rules, tls)                             \
-  {                                                                  \
+#define NAMED(name, service, rules, tls) \
+  { \
     MT_SPAN_INIT(name), MT_WORD_##service, rules, MT_CLAIM_NAME, tls \
   }
 /* Cyrus, UW and others have programs of these names, too. */
-#define SHARED(name, service, rules, tls)                             \
-  {                                                                   \
+#define SHARED(name, service, rules, tls) \
+  { \
     MT_SPAN_INIT(name), MT_WORD_##service, rules, MT_CLAIM_SHAPE, tls \
   }
 

@@ -23,7 +23,7 @@ typedef struct
 static MtParse
 take_whole(MtCursor *cur, MtEvent *event)
 {
-  gsize prefix = ((const MtRule *)event->rule)->prefix.len;
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
 
   mt_event_set_text(event, MT_F_REASON, mt_span(cur->at - prefix, cur->end - cur->at + prefix));
   return MT_PARSE_MATCH;
@@ -717,16 +717,16 @@ static const MtRule uw_rules[] = {
 /* ---- the dialect
  * ------------------------------------------------------------------------------------- */
 
-#define SERVICE(name, service)                         \
-  {                                                    \
+#define SERVICE(name, service) \
+  { \
     MT_SPAN_INIT(name), MT_WORD_##service, NULL, FALSE \
   }
-#define CYRUS(name, service)                          \
-  {                                                   \
+#define CYRUS(name, service) \
+  { \
     MT_SPAN_INIT(name), MT_WORD_##service, NULL, TRUE \
   }
-#define TOOL(name)                                         \
-  {                                                        \
+#define TOOL(name) \
+  { \
     MT_SPAN_INIT(name), MT_WORD_NONE, operator_rules, TRUE \
   }
 

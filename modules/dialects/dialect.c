@@ -658,9 +658,8 @@ static inline guint
 slot_of(MtParser *parser, MtSpan program)
 {
   guint64 first = mt_word_load_some(program.at, program.len);
-  guint64 last
-      = program.len > MT_WORD_BYTES
-            ? mt_word_load(program.at + program.len - MT_WORD_BYTES) : 0;
+  guint64 last =
+      program.len > MT_WORD_BYTES ? mt_word_load(program.at + program.len - MT_WORD_BYTES) : 0;
   guint64 mixed = (first ^ (last << 5 | last >> 59)) + program.len;
   guint hash = (mixed * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) >> 48) % MT_PARSER_SLOTS;
 

@@ -23,16 +23,16 @@ typedef enum
 /* How a key's value is written, and into which field it goes. */
 typedef enum
 {
-  MT_KEY_ANGLE,    /* <text>, see mt_scan_angle() */
-  MT_KEY_TOKEN,    /* up to ',' or ' ' or the end */
-  MT_KEY_ITEM,     /* up to ", " or the end; may hold spaces */
+  MT_KEY_ANGLE, /* <text>, see mt_scan_angle() */
+  MT_KEY_TOKEN, /* up to ',' or ' ' or the end */
+  MT_KEY_ITEM,  /* up to ", " or the end; may hold spaces */
   MT_KEY_INTEGER,
   MT_KEY_DURATION, /* seconds */
   MT_KEY_DSN,
   MT_KEY_IP,
-  MT_KEY_CLIENT,   /* name[ip] or name[ip]:port: client_name, client_ip, client_port */
-  MT_KEY_REST,     /* all that follows */
-  MT_KEY_FUNC,     /* func reads it */
+  MT_KEY_CLIENT, /* name[ip] or name[ip]:port: client_name, client_ip, client_port */
+  MT_KEY_REST,   /* all that follows */
+  MT_KEY_FUNC,   /* func reads it */
 } MtKeyKind;
 
 typedef MtParse (*MtRuleFunc)(MtCursor *cur, MtEvent *event);
@@ -48,9 +48,17 @@ typedef struct
 
 #define MT_KEY_WORDS(name) MT_HEAD_WORD(name "="), MT_HEAD_MASK(name "=")
 #define MT_KEY(name, kind, field) \
-  { MT_SPAN_INIT(name), MT_KEY_WORDS(name), MT_KEY_##kind, MT_F_##field, NULL }
-#define MT_KEY_CALL(name, func) { MT_SPAN_INIT(name), MT_KEY_WORDS(name), MT_KEY_FUNC, 0, func }
-#define MT_KEYS_END { { NULL, 0 }, 0, 0, 0, 0, NULL }
+  { \
+    MT_SPAN_INIT(name), MT_KEY_WORDS(name), MT_KEY_##kind, MT_F_##field, NULL \
+  }
+#define MT_KEY_CALL(name, func) \
+  { \
+    MT_SPAN_INIT(name), MT_KEY_WORDS(name), MT_KEY_FUNC, 0, func \
+  }
+#define MT_KEYS_END \
+  { \
+    { NULL, 0 }, 0, 0, 0, 0, NULL \
+  }
 
 /* A recogniser.  With keys, the text from the prefix on is walked as key=value
  * list first; func then gets what the walk left, or without keys what follows
@@ -266,7 +274,7 @@ struct MtStream
   guint run, strays;        /* lines in a row of the format it has; since, of another */
   MtSpan host;              /* of lines that state none */
   /* For heads that need what a line before said. */
-  gint64 date_s;            /* midnight of the last stated date, local, in seconds */
+  gint64 date_s;                     /* midnight of the last stated date, local, in seconds */
   guint8 columns[MT_STREAM_COLUMNS]; /* what each column of a table holds */
   guint n_columns;
 };

@@ -30,7 +30,7 @@ struct Service
 {
   MtSpan name;
   guint64 order; /* its first bytes */
-  MtWord word; /* what the contract calls it */
+  MtWord word;   /* what the contract calls it */
   MtParse (*read)(const Head *head, MtEvent *event);
   gboolean notices; /* what read() does not know is for the operator */
 };
@@ -49,7 +49,7 @@ take_reason(MtCursor *cur, MtEvent *event)
 static MtSpan
 whole(const MtCursor *cur, const MtEvent *event)
 {
-  gsize prefix = ((const MtRule *)event->rule)->prefix.len;
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
 
   return mt_span(cur->at - prefix, cur->end - cur->at + prefix);
 }
@@ -870,7 +870,7 @@ read_sent(MtCursor *cur, MtEvent *event, guint64 *count)
   if (mt_scan_char(cur, '/') && mt_scan_u64(cur, &bytes) && !mt_event_has(event, MT_F_IN_BYTES))
     {
       bytes += mt_event_number(event, MT_F_OUT_BYTES, 0);
-      mt_event_set_number(event, MT_F_OUT_BYTES, MIN(bytes, (guint64)G_MAXINT64));
+      mt_event_set_number(event, MT_F_OUT_BYTES, MIN(bytes, (guint64) G_MAXINT64));
     }
   return TRUE;
 }
@@ -1069,9 +1069,9 @@ read_header_subject(MtCursor *cur, MtEvent *event)
   return set_first(event, MT_F_SUBJECT, subject);
 }
 
-#define MAIL_KEYS(box_func)                                                               \
-  MT_KEY_CALL("box", box_func), MT_KEY_CALL("uid", read_uids),                            \
-      MT_KEY_CALL("msgid", read_header_id), MT_KEY("size", INTEGER, SIZE),                \
+#define MAIL_KEYS(box_func) \
+  MT_KEY_CALL("box", box_func), MT_KEY_CALL("uid", read_uids), \
+      MT_KEY_CALL("msgid", read_header_id), MT_KEY("size", INTEGER, SIZE), \
       MT_KEY_CALL("from", read_header_from), MT_KEY_CALL("subject", read_header_subject), \
       MT_KEYS_END
 
@@ -1098,7 +1098,7 @@ static const struct
 static MtParse
 read_mail_action(MtCursor *cur, MtEvent *event)
 {
-  MtSpan prefix = ((const MtRule *)event->rule)->prefix;
+  MtSpan prefix = ((const MtRule *) event->rule)->prefix;
 
   if (!is_mail_log_key(mt_cursor_rest(cur)))
     return MT_PARSE_SKIP;
@@ -1183,13 +1183,13 @@ read_mailbox_renamed(MtCursor *cur, MtEvent *event)
   return MT_PARSE_MATCH;
 }
 
-#define MAIL_ACTION_RULES                                        \
-  MT_RULE("expunge: ", MAILBOX, NULL, read_mail_action),         \
-      MT_RULE("copy from ", MAILBOX, NULL, read_copy),           \
-      MT_RULE("delete: ", MAILBOX, NULL, read_mail_action),      \
-      MT_RULE("save: ", MAILBOX, NULL, read_mail_action),        \
+#define MAIL_ACTION_RULES \
+  MT_RULE("expunge: ", MAILBOX, NULL, read_mail_action), \
+      MT_RULE("copy from ", MAILBOX, NULL, read_copy), \
+      MT_RULE("delete: ", MAILBOX, NULL, read_mail_action), \
+      MT_RULE("save: ", MAILBOX, NULL, read_mail_action), \
       MT_RULE("flag_change: ", MAILBOX, NULL, read_mail_action), \
-      MT_RULE("undelete: ", MAILBOX, NULL, read_mail_action),    \
+      MT_RULE("undelete: ", MAILBOX, NULL, read_mail_action), \
       MT_RULE("autoexpunge: ", MAILBOX, NULL, read_mail_action)
 
 static const MtRule mail_rules[] = {
@@ -1209,7 +1209,7 @@ static const MtRule mail_rules[] = {
 static MtParse
 check_end(MtCursor *cur, MtEvent *event)
 {
-  MtSpan prefix = ((const MtRule *)event->rule)->prefix;
+  MtSpan prefix = ((const MtRule *) event->rule)->prefix;
 
   if (cur->at < cur->end)
     return MT_PARSE_SKIP;
@@ -1572,7 +1572,7 @@ static const MtKey relay_keys[] = {
 static MtParse
 read_relayed(MtCursor *cur, MtEvent *event)
 {
-  MtSpan prefix = ((const MtRule *)event->rule)->prefix;
+  MtSpan prefix = ((const MtRule *) event->rule)->prefix;
 
   mt_keys_walk(relay_keys, cur, event);
   mt_event_set_text(event, MT_F_REASON, mt_span(prefix.at, prefix.len - strlen(": ")));
@@ -2382,8 +2382,8 @@ read_leveled(const Head *head, MtEvent *event)
 
 /* ---- services -------------------------------------------------------------------- */
 
-#define SERVICE(name, word, read, notices)                                 \
-  {                                                                        \
+#define SERVICE(name, word, read, notices) \
+  { \
     MT_SPAN_INIT(name), MT_ORDER_WORD(name), MT_WORD_##word, read, notices \
   }
 

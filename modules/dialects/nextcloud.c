@@ -101,7 +101,7 @@ set_member(Entry *entry, MtSpan name, MtSpan value)
   for (guint i = 0; i < G_N_ELEMENTS(members); i++)
     if (mt_span_equal(members[i].name, name))
       {
-        MtSpan *member = (MtSpan *)((gchar *)entry + members[i].offset);
+        MtSpan *member = (MtSpan *) ((gchar *) entry + members[i].offset);
 
         if (!member->at)
           *member = value;
@@ -146,7 +146,7 @@ read_entry(MtSpan text, Entry *entry)
 static MtParse
 take_whole(MtCursor *cur, MtEvent *event)
 {
-  gsize prefix = ((const MtRule *)event->rule)->prefix.len;
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
 
   mt_event_set_text(event, MT_F_REASON, mt_span(cur->at - prefix, cur->end - cur->at + prefix));
   return MT_PARSE_MATCH;

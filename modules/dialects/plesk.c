@@ -15,7 +15,7 @@
 static MtParse
 take_whole(MtCursor *cur, MtEvent *event)
 {
-  gsize prefix = ((const MtRule *)event->rule)->prefix.len;
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
 
   mt_event_set_text(event, MT_F_REASON, mt_span(cur->at - prefix, cur->end - cur->at + prefix));
   return MT_PARSE_MATCH;
@@ -115,7 +115,7 @@ set_decision(MtEvent *event, MtSpan filter, const Decision *decision)
 static MtParse
 read_call(MtCursor *cur, MtEvent *event)
 {
-  MtSpan word = ((const MtRule *)event->rule)->prefix, filter;
+  MtSpan word = ((const MtRule *) event->rule)->prefix, filter;
 
   if (!MT_SCAN(cur, " during call '") || !MT_SCAN_UNTIL(cur, "' handler", &filter))
     return MT_PARSE_SKIP;

@@ -42,7 +42,7 @@ scan_queue_id(MtCursor *cur, MtSpan *out)
   guint any = 0, all = 0xff; /* classes that any and that all of its bytes have */
   MtSpan id;
 
-  for (guint class; at < end && ((class = mt_byte_class[(guchar)*at]) & MT_CHAR_ALNUM); at++)
+  for (guint class; at < end && ((class = mt_byte_class[(guchar) *at]) & MT_CHAR_ALNUM); at++)
     {
       any |= class;
       all &= class;
@@ -124,7 +124,7 @@ scan_ip_port(MtCursor *cur, MtEvent *event, MtField ip_field, MtField port_field
 static MtSpan
 prefix_of_rule(const MtEvent *event)
 {
-  return ((const MtRule *)event->rule)->prefix;
+  return ((const MtRule *) event->rule)->prefix;
 }
 
 static MtParse
@@ -464,9 +464,9 @@ finish_delivery(const Daemon *daemon, MtEvent *event)
 
 /* What any program that handles a message may say of it: log_adhoc.c; bounce.c and
  * abounce.c where the bounce service fails; deliver_pass.c. */
-#define MESSAGE_RULES                                                  \
-  MT_RULE("to=<", DELIVERY, delivery_keys, check_delivery),            \
-      MT_RULE("to=", DELIVERY, delivery_keys, check_delivery),         \
+#define MESSAGE_RULES \
+  MT_RULE("to=<", DELIVERY, delivery_keys, check_delivery), \
+      MT_RULE("to=", DELIVERY, delivery_keys, check_delivery), \
       MT_RULE("status=deferred (", NOTICE, NULL, take_line_as_reason), \
       MT_RULE("passing <", NOTICE, NULL, read_passing)
 
@@ -876,13 +876,13 @@ read_tls_abort(MtCursor *cur, MtEvent *event)
   return take_reason(cur, event);
 }
 
-#define LOST_RULES                                            \
+#define LOST_RULES \
   MT_RULE("lost connection after ", NOTICE, NULL, read_lost), \
-      MT_RULE("timeout after ", NOTICE, NULL, read_lost),     \
+      MT_RULE("timeout after ", NOTICE, NULL, read_lost), \
       MT_RULE("too many errors after ", NOTICE, NULL, read_lost)
 
-#define MILTER_RULES                                       \
-  MT_RULE("milter-reject: ", REJECT, NULL, read_reject),   \
+#define MILTER_RULES \
+  MT_RULE("milter-reject: ", REJECT, NULL, read_reject), \
       MT_RULE("milter-hold: ", REJECT, NULL, read_reject), \
       MT_RULE("milter-discard: ", REJECT, NULL, read_reject)
 
@@ -1008,38 +1008,38 @@ read_tlsrpt(MtCursor *cur, MtEvent *event)
 
 /* tls_misc.c, tls_log_summary(); without the trust in 2.3 to 2.5.  The rest is of
  * smtpd_tls_loglevel and smtp_tls_loglevel 2, and of 1 in older versions. */
-#define TLS_RULES                                                                                  \
-  MT_RULE("Anonymous TLS connection ", TLS, NULL, read_tls),                                       \
-      MT_RULE("Untrusted TLS connection ", TLS, NULL, read_tls),                                   \
-      MT_RULE("Trusted TLS connection ", TLS, NULL, read_tls),                                     \
-      MT_RULE("Verified TLS connection ", TLS, NULL, read_tls),                                    \
-      MT_RULE("TLS connection ", TLS, NULL, read_tls),                                             \
-      MT_RULE("TLS SNI ", NOTICE, NULL, read_sni_note),                                            \
-      MT_RULE("TLSRPT: status=failure, ", TLS_ERROR, NULL, read_tlsrpt),                           \
-      MT_RULE("TLSRPT: status=success, ", NOTICE, NULL, read_tlsrpt),                              \
-      MT_RULE("setting up TLS connection from ", NOTICE, NULL, take_line_and_client),              \
-      MT_RULE("setting up TLS connection to ", NOTICE, NULL, take_line_and_relay),                 \
+#define TLS_RULES \
+  MT_RULE("Anonymous TLS connection ", TLS, NULL, read_tls), \
+      MT_RULE("Untrusted TLS connection ", TLS, NULL, read_tls), \
+      MT_RULE("Trusted TLS connection ", TLS, NULL, read_tls), \
+      MT_RULE("Verified TLS connection ", TLS, NULL, read_tls), \
+      MT_RULE("TLS connection ", TLS, NULL, read_tls), \
+      MT_RULE("TLS SNI ", NOTICE, NULL, read_sni_note), \
+      MT_RULE("TLSRPT: status=failure, ", TLS_ERROR, NULL, read_tlsrpt), \
+      MT_RULE("TLSRPT: status=success, ", NOTICE, NULL, read_tlsrpt), \
+      MT_RULE("setting up TLS connection from ", NOTICE, NULL, take_line_and_client), \
+      MT_RULE("setting up TLS connection to ", NOTICE, NULL, take_line_and_relay), \
       MT_RULE("cannot load Certification Authority data, ", TLS_ERROR, NULL, take_line_as_reason), \
-      MT_RULE("cannot set default OpenSSL certificate verification paths", TLS_ERROR, NULL,        \
-              take_line_as_reason),                                                                \
-      MT_RULE("TLS support is not compiled in", NOTICE, NULL, take_line_as_reason),                \
-      MT_RULE("initializing the server-side TLS engine", NOTICE, NULL, take_line_as_reason),       \
-      MT_RULE("initializing the client-side TLS engine", NOTICE, NULL, take_line_as_reason),       \
-      MT_RULE("SSL_accept:", NOTICE, NULL, take_line_as_reason),                                   \
-      MT_RULE("SSL_connect:", NOTICE, NULL, take_line_as_reason),                                  \
-      MT_RULE("SSL3 alert ", NOTICE, NULL, take_line_as_reason),                                   \
-      MT_RULE("looking for session ", NOTICE, NULL, take_line_as_reason),                          \
-      MT_RULE("reloaded session ", NOTICE, NULL, take_line_as_reason),                             \
-      MT_RULE("save session ", NOTICE, NULL, take_line_as_reason),                                 \
-      MT_RULE("remove session ", NOTICE, NULL, take_line_as_reason),                               \
-      MT_RULE("subject=", NOTICE, NULL, take_line_as_reason),                                      \
+      MT_RULE("cannot set default OpenSSL certificate verification paths", TLS_ERROR, NULL, \
+              take_line_as_reason), \
+      MT_RULE("TLS support is not compiled in", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("initializing the server-side TLS engine", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("initializing the client-side TLS engine", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("SSL_accept:", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("SSL_connect:", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("SSL3 alert ", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("looking for session ", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("reloaded session ", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("save session ", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("remove session ", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("subject=", NOTICE, NULL, take_line_as_reason), \
       MT_RULE("issuer=", NOTICE, NULL, take_line_as_reason)
 
-#define TLS_ERROR_RULES(func)                                                        \
-  MT_RULE("SSL_accept error from ", TLS_ERROR, NULL, func),                          \
-      MT_RULE("SSL_connect error to ", TLS_ERROR, NULL, func),                       \
-      MT_RULE("SSL_set_fd error to ", TLS_ERROR, NULL, func),                        \
-      MT_RULE("certificate verification failed for ", TLS_ERROR, NULL, func),        \
+#define TLS_ERROR_RULES(func) \
+  MT_RULE("SSL_accept error from ", TLS_ERROR, NULL, func), \
+      MT_RULE("SSL_connect error to ", TLS_ERROR, NULL, func), \
+      MT_RULE("SSL_set_fd error to ", TLS_ERROR, NULL, func), \
+      MT_RULE("certificate verification failed for ", TLS_ERROR, NULL, func), \
       MT_RULE("server certificate verification failed for ", TLS_ERROR, NULL, func), \
       MT_RULE("client certificate verification failed for ", TLS_ERROR, NULL, func)
 
@@ -1529,7 +1529,7 @@ read_relay_trouble(MtCursor *cur, MtEvent *event)
   return read_trouble(cur, event, &mt_relay_fields);
 }
 
-#define TROUBLE_RULES(func)                                                         \
+#define TROUBLE_RULES(func) \
   MT_RULE("warning: ", NOTICE, NULL, func), MT_RULE("error: ", NOTICE, NULL, func), \
       MT_RULE("fatal: ", NOTICE, NULL, func), MT_RULE("panic: ", NOTICE, NULL, func)
 
@@ -1570,16 +1570,16 @@ read_statistics(MtCursor *cur, MtEvent *event)
   return MT_PARSE_MATCH;
 }
 
-#define SHARED_RULES                                                                         \
-  MT_RULE("statistics: ", NOTICE, NULL, read_statistics), /* anvil.c, scache.c */            \
-      MT_RULE("table ", NOTICE, NULL, take_line_as_reason),                                  \
-      MT_RULE("using backwards-compatible default setting ", NOTICE, NULL,                   \
-              read_compatibility_note),                                                      \
-      MT_RULE("cache ", NOTICE, NULL, take_line_as_reason),            /* dict_cache.c */    \
+#define SHARED_RULES \
+  MT_RULE("statistics: ", NOTICE, NULL, read_statistics), /* anvil.c, scache.c */ \
+      MT_RULE("table ", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("using backwards-compatible default setting ", NOTICE, NULL, \
+              read_compatibility_note), \
+      MT_RULE("cache ", NOTICE, NULL, take_line_as_reason),            /* dict_cache.c */ \
       MT_RULE("ignoring DNS RR: ", NOTICE, NULL, take_line_as_reason), /* dns_rr_filter.c */ \
-      MT_RULE("skipping address family ", NOTICE, NULL, take_line_as_reason),                \
-      MT_RULE("database ", NOTICE, NULL, take_line_as_reason),       /* dict_lmdb.c */       \
-      MT_RULE("close database ", NOTICE, NULL, take_line_as_reason), /* dict_db.c */         \
+      MT_RULE("skipping address family ", NOTICE, NULL, take_line_as_reason), \
+      MT_RULE("database ", NOTICE, NULL, take_line_as_reason),       /* dict_lmdb.c */ \
+      MT_RULE("close database ", NOTICE, NULL, take_line_as_reason), /* dict_db.c */ \
       MT_RULE("running: ", NOTICE, NULL, take_line_as_reason)        /* debug_process.c */
 
 #define COMMON_RULES SHARED_RULES, TROUBLE_RULES(read_client_trouble)
@@ -1593,9 +1593,9 @@ static const MtRule message_with_id[] = { MESSAGE_RULES, MT_RULES_END };
 #define VERBOSE_RULES(func) \
   MT_RULE("< ", NOTICE, NULL, func), MT_RULE("> ", NOTICE, NULL, func), VERBOSE_SASL_RULES
 
-#define VERBOSE_SASL_RULES                                                          \
+#define VERBOSE_SASL_RULES \
   MT_RULE("xsasl_", NOTICE, NULL, NULL), MT_RULE("smtp_sasl_", NOTICE, NULL, NULL), \
-      MT_RULE("smtpd_sasl_", NOTICE, NULL, NULL),                                   \
+      MT_RULE("smtpd_sasl_", NOTICE, NULL, NULL), \
       MT_RULE("SASL authentication pass: ", NOTICE, NULL, NULL)
 
 /* ---- smtpd and qmqpd, without an ID ------------------------------------------- */
@@ -1731,7 +1731,7 @@ read_check(MtCursor *cur, MtEvent *event)
   if (!origin)
     return text;
   scan_check_origin(text, origin, event, &end);
-  if (cur->end - end > (gssize)strlen(": "))
+  if (cur->end - end > (gssize) strlen(": "))
     mt_read_answer(mt_span(end + strlen(": "), cur->end - end - strlen(": ")), event);
   return mt_span(text.at, origin - text.at);
 }
@@ -1912,7 +1912,7 @@ read_queued(MtCursor *cur, MtEvent *event)
   if (!sender.at)
     return MT_PARSE_MALFORMED;
   from = mt_span(sender.at - 1, cur->end - sender.at + 1);
-  if (memrchr(from.at, '>', from.len) > (const void *)(sender.at + sender.len))
+  if (memrchr(from.at, '>', from.len) > (const void *) (sender.at + sender.len))
     reread_sender(from, event);
   if (mt_event_has(event, MT_F_NRCPT))
     return MT_PARSE_MATCH;
@@ -2371,8 +2371,8 @@ static const MtRule operator_plain[] = {
   MT_RULES_END,
 };
 
-#define DAEMON(name, with_id, plain)   \
-  {                                    \
+#define DAEMON(name, with_id, plain) \
+  { \
     MT_SPAN_INIT(name), with_id, plain \
   }
 
@@ -2447,7 +2447,7 @@ compare_daemon(gconstpointer key, gconstpointer element)
   const Daemon *daemon = element;
   gint order = memcmp(name->at, daemon->name.at, MIN(name->len, daemon->name.len));
 
-  return order ? order : (gint)name->len - (gint)daemon->name.len;
+  return order ? order : (gint) name->len - (gint) daemon->name.len;
 }
 
 /* syslog_name may be anything ("postfix", "postfix-out", "mx-in"), and a service may

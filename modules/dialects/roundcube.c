@@ -184,7 +184,7 @@ read_imap_failure(MtCursor *cur, MtEvent *event)
 static MtParse
 take_whole(MtCursor *cur, MtEvent *event)
 {
-  gsize prefix = ((const MtRule *)event->rule)->prefix.len;
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
 
   mt_event_set_text(event, MT_F_REASON, mt_span(cur->at - prefix, cur->end - cur->at + prefix));
   return MT_PARSE_MATCH;
@@ -237,7 +237,7 @@ scan_offset(MtCursor *cur, gint64 *out_s)
   cur->at++;
   if (!mt_scan_u64(cur, &offset) || offset > 2359)
     return FALSE;
-  *out_s = (gint64)(offset / 100 * 3600 + offset % 100 * 60) * (west ? -1 : 1);
+  *out_s = (gint64) (offset / 100 * 3600 + offset % 100 * 60) * (west ? -1 : 1);
   return TRUE;
 }
 

@@ -12,7 +12,7 @@
 static MtParse
 take_whole(MtCursor *cur, MtEvent *event)
 {
-  gsize prefix = ((const MtRule *)event->rule)->prefix.len;
+  gsize prefix = ((const MtRule *) event->rule)->prefix.len;
 
   mt_event_set_text(event, MT_F_REASON, mt_span(cur->at - prefix, cur->end - cur->at + prefix));
   return MT_PARSE_MATCH;

@@ -90,8 +90,7 @@ claim(MtSpan program, MtClaim *claim)
 static MtParse
 parse(const MtLine *line, const MtClaim *claim, MtEvent *event)
 {
-  const MtRule *rules
-    = MT_SPAN_STARTS(line->program, "rsyslogd") ? rsyslog_rules : journald_rules;
+  const MtRule *rules = MT_SPAN_STARTS(line->program, "rsyslogd") ? rsyslog_rules : journald_rules;
 
   return mt_rules_apply(rules, line->text, event);
 }

@@ -39,23 +39,23 @@ struct MtEngine
   MtEngineLog log;
   gpointer user;
   MtEngineCounters counters, kept; /* kept: as of the last time they went into the store */
-  guint generation;      /* of the store that trail and watch were made for */
-  gboolean begun;        /* lines have been pushed since the last commit */
+  guint generation;                /* of the store that trail and watch were made for */
+  gboolean begun;                  /* lines have been pushed since the last commit */
   guint flags;
-  gboolean retaining;    /* rolling has more to do */
+  gboolean retaining; /* rolling has more to do */
   MtTime looked_at, retained_at, raw_at;
   guint64 lines_before; /* counters.lines at the last look */
   struct timespec policy_changed;
-  GHashTable *told;      /* message -> when it was told (GINT_TO_POINTER seconds) */
+  GHashTable *told; /* message -> when it was told (GINT_TO_POINTER seconds) */
   MtTime now;
-  gint64 alert_id;       /* atomic: read by other threads */
-  gint64 emitted_id;     /* atomic: written by other threads */
+  gint64 alert_id;   /* atomic: read by other threads */
+  gint64 emitted_id; /* atomic: written by other threads */
   gint64 marked_id;
-  gint emit_mail;        /* atomic: set by other threads */
+  gint emit_mail; /* atomic: set by other threads */
 };
 
 #define X(name) { #name, G_STRUCT_OFFSET(MtEngineCounters, name) },
-const MtCounterName mt_engine_counter_names[] = { MT_ENGINE_COUNTERS(X) { NULL, 0 } };
+const MtCounterName mt_engine_counter_names[] = { MT_ENGINE_COUNTERS(X){ NULL, 0 } };
 #undef X
 
 /* ---- telling ------------------------------------------------------------------------------ */
@@ -106,8 +106,8 @@ fill_settings(MtEngine *engine)
                                               .max_size_bytes = from->max_size_bytes,
                                               .raw_lines = from->raw_lines,
                                               .bulk = (engine->flags & MT_ENGINE_BULK) != 0 };
-  engine->trail_settings
-    = (MtTrailSettings){ .local_networks = from->local_networks,
+  engine->trail_settings =
+      (MtTrailSettings){ .local_networks = from->local_networks,
                          .local_domains = (const gchar *const *) from->local_domains,
                          .learn_domains = from->local_domains == NULL,
                          .store_subject = from->store_subject,
@@ -121,7 +121,10 @@ static const struct
 {
   gsize of_engine, of_trail;
 } trail_counters[] = {
-#define X(name) { G_STRUCT_OFFSET(MtEngineCounters, name), G_STRUCT_OFFSET(MtTrailCounters, name) }
+#define X(name) \
+  { \
+    G_STRUCT_OFFSET(MtEngineCounters, name), G_STRUCT_OFFSET(MtTrailCounters, name) \
+  }
   X(orphaned), X(dropped), X(evicted), X(late)
 #undef X
 };
@@ -139,8 +142,8 @@ make_memory(MtEngine *engine)
   const MtHashKey *key = mt_store_key(engine->store);
 
   for (guint i = 0; engine->trail && i < G_N_ELEMENTS(trail_counters); i++)
-    *counter_at(&engine->counters, trail_counters[i].of_engine)
-      += *counter_at((gpointer) mt_trail_counters(engine->trail), trail_counters[i].of_trail);
+    *counter_at(&engine->counters, trail_counters[i].of_engine) +=
+        *counter_at((gpointer) mt_trail_counters(engine->trail), trail_counters[i].of_trail);
   mt_trail_free(engine->trail);
   mt_watch_free(engine->watch);
   engine->trail = mt_trail_new(&engine->trail_settings, &engine->trail_backing, key);
@@ -637,7 +640,8 @@ mt_engine_rollback(MtEngine *engine)
   engine->begun = FALSE;
 }
 
-/* ---- once, for a command ----------------------------------------------------------------------- */
+/* ---- once, for a command -----------------------------------------------------------------------
+ */
 
 gboolean
 mt_engine_finish(MtEngine *engine, GError **error)
@@ -666,7 +670,8 @@ mt_engine_forget(MtEngine *engine, const gchar *address, guint64 *found, GError 
   return ok;
 }
 
-/* ---- besides lines ---------------------------------------------------------------------------- */
+/* ---- besides lines ----------------------------------------------------------------------------
+ */
 
 static void
 look_at_policy(MtEngine *engine)
@@ -772,8 +777,8 @@ mt_engine_counters(const MtEngine *engine, MtEngineCounters *counters)
 
   *counters = engine->counters;
   for (guint i = 0; i < G_N_ELEMENTS(trail_counters); i++)
-    *counter_at(counters, trail_counters[i].of_engine)
-      += *counter_at((gpointer) mt_trail_counters(engine->trail), trail_counters[i].of_trail);
+    *counter_at(counters, trail_counters[i].of_engine) +=
+        *counter_at((gpointer) mt_trail_counters(engine->trail), trail_counters[i].of_trail);
 #define X(name) counters->name = store->name;
   MT_STORE_COUNTERS(X)
 #undef X

@@ -27,24 +27,24 @@ typedef enum
 typedef void (*MtEngineLog)(gpointer user, MtLogLevel level, const gchar *message);
 
 #define MT_ENGINE_COUNTERS(X) \
-  X(lines)      /* pushed */ \
-  X(parsed)     /* known lines of mail programs */ \
-  X(skipped)    /* lines of other programs */ \
-  X(unknown)    /* lines of mail programs that no recogniser knows */ \
-  X(held)       /* lines that the store had already */ \
-  X(untrusted)  /* lines of writers that are not believed */ \
-  X(orphaned)   /* lines whose record was never seen */ \
-  X(dropped)    /* lines without a time */ \
-  X(evicted)    /* records that left memory for the disk */ \
-  X(late)       /* records that came back from it */ \
-  X(alerts)     /* raised */ \
-  X(commits)    /* transactions that succeeded */ \
-  X(failures)   /* transactions that did not */ \
-  X(absurd)     /* rows whose time is a clock's mistake */ \
-  X(rolled)     /* late lines' rows whose record has rolled off */ \
-  X(reopened)   /* the store was removed or replaced under us */ \
-  X(set_aside)  /* damaged stores */ \
-  X(unfolded)   /* times that the log could not be folded back into the file */ \
+  X(lines)        /* pushed */ \
+  X(parsed)       /* known lines of mail programs */ \
+  X(skipped)      /* lines of other programs */ \
+  X(unknown)      /* lines of mail programs that no recogniser knows */ \
+  X(held)         /* lines that the store had already */ \
+  X(untrusted)    /* lines of writers that are not believed */ \
+  X(orphaned)     /* lines whose record was never seen */ \
+  X(dropped)      /* lines without a time */ \
+  X(evicted)      /* records that left memory for the disk */ \
+  X(late)         /* records that came back from it */ \
+  X(alerts)       /* raised */ \
+  X(commits)      /* transactions that succeeded */ \
+  X(failures)     /* transactions that did not */ \
+  X(absurd)       /* rows whose time is a clock's mistake */ \
+  X(rolled)       /* late lines' rows whose record has rolled off */ \
+  X(reopened)     /* the store was removed or replaced under us */ \
+  X(set_aside)    /* damaged stores */ \
+  X(unfolded)     /* times that the log could not be folded back into the file */ \
   X(long_readers) /* times that a reader held the log until it was large */
 
 typedef struct

@@ -8,8 +8,8 @@
 
 /* The '@' stands for a segment's number. */
 static const gchar name_of_address[] = "SELECT id FROM name_@ WHERE text=?1";
-static const gchar names_of_domain[]
-  = "SELECT id FROM name_@ WHERE " MT_SCHEMA_NAME_DOMAIN "=?1 AND instr(text, char(64)) LIMIT ?2";
+static const gchar names_of_domain[] =
+    "SELECT id FROM name_@ WHERE " MT_SCHEMA_NAME_DOMAIN "=?1 AND instr(text, char(64)) LIMIT ?2";
 
 #define NEWEST(from, name) \
   "SELECT ts FROM " from " WHERE " name "=?1 AND ts>=?2 AND ts<?3 ORDER BY ts DESC LIMIT ?4"
@@ -17,13 +17,15 @@ static const gchar names_of_domain[]
 #define RECEIVED NEWEST("delivery_@", "outcome<>0 AND recipient")
 /* Of what was handed in, but only what has become a mail. */
 #define HANDED_IN \
-  NEWEST("message_@ m", "root IS NULL AND EXISTS(SELECT 1 FROM delivery_@ d WHERE d.ts=m.ts AND d.outcome<>0) AND auth_user")
+  NEWEST( \
+      "message_@ m", \
+      "root IS NULL AND EXISTS(SELECT 1 FROM delivery_@ d WHERE d.ts=m.ts AND d.outcome<>0) AND auth_user")
 
 #define COME_TO NEWEST("delivery_@", "outcome>1 AND outcome")
 
 static const struct
 {
-  const gchar *names; /* NULL: it is a number */
+  const gchar *names;    /* NULL: it is a number */
   const gchar *times[4]; /* NULL-terminated */
 } kinds[] = {
   [MT_NEWEST_MAIL_OF_ACCOUNT] = { name_of_address, { SENT, RECEIVED, HANDED_IN } },
@@ -111,8 +113,8 @@ static MtTime
 oldest_wanted(const Search *search)
 {
   return search->times->len >= search->count
-           ? g_array_index(search->times, MtTime, search->count - 1)
-           : search->since;
+             ? g_array_index(search->times, MtTime, search->count - 1)
+             : search->since;
 }
 
 static void
@@ -184,7 +186,8 @@ mt_query_newest(MtQuery *query, MtNewest what, const gchar *value, MtTime since,
   if (what == MT_NEWEST_MAIL_OF_OUTCOME && !number_of_outcome(value))
     return NULL;
   search.times = g_array_new(FALSE, FALSE, sizeof(MtTime));
-  segments = all_of(&search, "SELECT number FROM segment WHERE NOT detached ORDER BY first_day DESC", 0, NULL);
+  segments = all_of(
+      &search, "SELECT number FROM segment WHERE NOT detached ORDER BY first_day DESC", 0, NULL);
   for (guint i = 0; i < segments->len && few && !search.error && search.times->len < count; i++)
     few = search_segment(&search, g_array_index(segments, gint64, i), value);
   g_array_free(segments, TRUE);

@@ -26,10 +26,10 @@ typedef enum
 #define MT_NEWEST_MAX 1000
 
 /* mt_query_newest: the times at which the newest @count rows (up to MT_NEWEST_MAX) of @value stand,
- * from @since up to before @until; some of other rows may be among them.  A domain is given in small letters.
- * Returns: (transfer full) MtTime, newest first; NULL with @error, and without where reading by time
- * finds the rows sooner: a domain with very many addresses, what is usual. */
-GArray *mt_query_newest(MtQuery *query, MtNewest what, const gchar *value, MtTime since, MtTime until,
-                        guint count, GError **error);
+ * from @since up to before @until; some of other rows may be among them.  A domain is given in
+ * small letters. Returns: (transfer full) MtTime, newest first; NULL with @error, and without where
+ * reading by time finds the rows sooner: a domain with very many addresses, what is usual. */
+GArray *mt_query_newest(MtQuery *query, MtNewest what, const gchar *value, MtTime since,
+                        MtTime until, guint count, GError **error);
 
 #endif

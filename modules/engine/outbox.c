@@ -9,9 +9,8 @@
 MtRows *
 mt_outbox_alerts(MtQuery *query, gint64 id, GError **error)
 {
-  gchar *sql = g_strdup_printf("SELECT * FROM alerts WHERE id>%" G_GINT64_FORMAT
-                               " AND emit ORDER BY id LIMIT " SOME,
-                               id);
+  gchar *sql = g_strdup_printf(
+      "SELECT * FROM alerts WHERE id>%" G_GINT64_FORMAT " AND emit ORDER BY id LIMIT " SOME, id);
   MtRows *rows = mt_query_run(query, sql, NULL, error);
 
   g_free(sql);

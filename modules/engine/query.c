@@ -25,7 +25,8 @@ check(MtQuery *query, GError **error)
       || (version = mt_sql_integer(query->db, "PRAGMA user_version", -1)) < 0)
     return mt_sql_fail(query->db, query->path, "reading the store", error);
   if (id != MT_SCHEMA_APPLICATION_ID)
-    g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN, "%s: is no mailtrail store", query->path);
+    g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN, "%s: is no mailtrail store",
+                query->path);
   else if (version > MT_SCHEMA_VERSION)
     g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_NEWER,
                 "%s: has schema %d, this program knows up to %d; use the newer mailtrail",
@@ -47,9 +48,9 @@ finalize(gpointer stmt)
   sqlite3_finalize(stmt);
 }
 
-/* Without its unions: the texts of tables are short.  A schema that cannot be read is read as far as
- * it can while it may be written, which nobody does here.  Should another SQLite see that otherwise, or
- * should a view be missed, the store is opened again as others open it. */
+/* Without its unions: the texts of tables are short.  A schema that cannot be read is read as far
+ * as it can while it may be written, which nobody does here.  Should another SQLite see that
+ * otherwise, or should a view be missed, the store is opened again as others open it. */
 static void
 read_lean_schema(MtQuery *query)
 {
@@ -250,7 +251,8 @@ each_segment(MtQuery *query, const gchar *arm)
   GString *sql = g_string_new(NULL);
   sqlite3_stmt *stmt;
 
-  if (sqlite3_prepare_v2(query->db, "SELECT number FROM segment WHERE NOT detached", -1, &stmt, NULL)
+  if (sqlite3_prepare_v2(query->db, "SELECT number FROM segment WHERE NOT detached", -1, &stmt,
+                         NULL)
       != SQLITE_OK)
     return sql;
   while (sqlite3_step(stmt) == SQLITE_ROW)
@@ -301,7 +303,8 @@ static gchar *
 named_sql(MtQuery *query, const gchar *by_queue_id)
 {
   gchar *by_message_id = mt_query_by_message_id_sql(query);
-  gchar *sql = g_strdup_printf("SELECT id FROM (%s) UNION SELECT id FROM (%s) ORDER BY 1", by_queue_id, by_message_id);
+  gchar *sql = g_strdup_printf("SELECT id FROM (%s) UNION SELECT id FROM (%s) ORDER BY 1",
+                               by_queue_id, by_message_id);
 
   g_free(by_message_id);
   return sql;
@@ -314,10 +317,10 @@ mt_query_hops_sql(MtQuery *query, MtHops which)
   {
     const gchar *arm, *view;
   } hops[] = {
-    [MT_HOPS_NAMED] = { "SELECT id FROM message_@ WHERE queue_id=?1", "SELECT id FROM messages WHERE queue_id=?1" },
-    [MT_HOPS_PARENT]
-    = { "SELECT parent AS id FROM message_@ WHERE id=CAST(?1 AS INTEGER) AND parent IS NOT NULL",
-        "SELECT parent_id AS id FROM messages WHERE id=CAST(?1 AS INTEGER) AND parent_id IS NOT NULL" },
+    [MT_HOPS_NAMED] = { "SELECT id FROM message_@ WHERE queue_id=?1",
+                        "SELECT id FROM messages WHERE queue_id=?1" },
+    [MT_HOPS_PARENT] = { "SELECT parent AS id FROM message_@ WHERE id=CAST(?1 AS INTEGER) AND parent IS NOT NULL",
+                         "SELECT parent_id AS id FROM messages WHERE id=CAST(?1 AS INTEGER) AND parent_id IS NOT NULL" },
     [MT_HOPS_CHILDREN] = { "SELECT id, ts FROM message_@ WHERE parent=CAST(?1 AS INTEGER)",
                            "SELECT id, ts FROM messages WHERE parent_id=CAST(?1 AS INTEGER)" },
   };
@@ -329,7 +332,8 @@ mt_query_hops_sql(MtQuery *query, MtHops which)
   if (which == MT_HOPS_NAMED)
     sql = named_sql(query, from->str);
   else
-    sql = g_strdup_printf("SELECT id FROM (%s)%s", from->str, which == MT_HOPS_CHILDREN ? " ORDER BY ts" : "");
+    sql = g_strdup_printf("SELECT id FROM (%s)%s", from->str,
+                          which == MT_HOPS_CHILDREN ? " ORDER BY ts" : "");
   g_string_free(from, TRUE);
   return sql;
 }
@@ -368,11 +372,10 @@ narrow_mailboxes(MtQuery *query, const gchar *id, GError **error)
 {
   static const gchar *const views[] = { "mailbox_events", NULL };
   GError *failed = NULL;
-  GArray *segments
-    = segments_of(query,
-                  "SELECT @ WHERE EXISTS(SELECT 1 FROM mailbox_@ WHERE message_id="
-                  "(SELECT message_id FROM messages WHERE id=CAST(?1 AS INTEGER)))",
-                  id, &failed);
+  GArray *segments = segments_of(query,
+                                 "SELECT @ WHERE EXISTS(SELECT 1 FROM mailbox_@ WHERE message_id="
+                                 "(SELECT message_id FROM messages WHERE id=CAST(?1 AS INTEGER)))",
+                                 id, &failed);
   gboolean ok = !failed;
 
   if (ok && !segments->len)
@@ -413,7 +416,8 @@ mt_query_narrow(MtQuery *query, const gchar *id, GError **error)
     return TRUE;
   if (!begin_narrow(query))
     return mt_sql_fail(query->db, query->path, "asking the store", error);
-  segments = segments_of(query, "SELECT @ FROM message_@ WHERE id=CAST(?1 AS INTEGER)", id, &failed);
+  segments =
+      segments_of(query, "SELECT @ FROM message_@ WHERE id=CAST(?1 AS INTEGER)", id, &failed);
   if (failed)
     ok = FALSE;
   else if (segments->len)
@@ -427,8 +431,9 @@ mt_query_narrow(MtQuery *query, const gchar *id, GError **error)
 gchar *
 mt_query_lost_deliveries_sql(MtQuery *query)
 {
-  GString *sql = each_segment(query, "SELECT d.id AS id FROM delivery_@ d WHERE NOT EXISTS"
-                                     "(SELECT 1 FROM message_@ m WHERE " MT_BELONGS_SQL ")");
+  GString *sql = each_segment(query,
+                              "SELECT d.id AS id FROM delivery_@ d WHERE NOT EXISTS"
+                              "(SELECT 1 FROM message_@ m WHERE " MT_BELONGS_SQL ")");
 
   if (!sql->len)
     g_string_append(sql, "SELECT 1 WHERE FALSE");

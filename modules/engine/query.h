@@ -31,8 +31,8 @@ void mt_query_alone(void);
 MtQuery *mt_query_open(const gchar *path, GError **error);
 void mt_query_close(MtQuery *query);
 
-/* mt_query_open_lean: for who asks by mt_query_narrow() and mt_query_hops_sql() only: views are most of
- * what opening a store takes, and are read when the first is missed. */
+/* mt_query_open_lean: for who asks by mt_query_narrow() and mt_query_hops_sql() only: views are
+ * most of what opening a store takes, and are read when the first is missed. */
 MtQuery *mt_query_open_lean(const gchar *path, GError **error);
 
 /* mt_query_run: @sql with "?" for each of @params (NULL-terminated, nullable).

@@ -3,7 +3,8 @@
  * Layer: engine.  Concurrency: the engine's owner only.
  *
  * Raw lines are for people to look at; they are no part of a record.  So they are not
- * written with each batch but about once a second (each five under load), and only as many as are kept.
+ * written with each batch but about once a second (each five under load), and only as many as are
+ * kept.
  */
 #ifndef MT_ENGINE_RAW_H
 #define MT_ENGINE_RAW_H

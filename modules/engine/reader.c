@@ -33,7 +33,8 @@ mt_reader_new(const MtReaderSettings *settings, GError **error)
       const gchar **names = mt_reader_dialects();
       gchar *all = g_strjoinv(", ", (gchar **) names);
 
-      g_set_error(error, MT_SETTINGS_ERROR, 0, "there is no dialect \"%s\"; there are %s", dialect, all);
+      g_set_error(error, MT_SETTINGS_ERROR, 0, "there is no dialect \"%s\"; there are %s", dialect,
+                  all);
       g_free(all);
       g_free(names);
       return NULL;

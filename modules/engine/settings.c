@@ -3,7 +3,7 @@
 #include <grp.h>
 #include <pwd.h>
 
-G_DEFINE_QUARK(mt-settings-error-quark, mt_settings_error)
+G_DEFINE_QUARK(mt - settings - error - quark, mt_settings_error)
 
 #define DEFAULT_RETENTION_DAYS 30
 #define DEFAULT_RAW_LINES 10000
@@ -272,7 +272,10 @@ typedef struct
   SetFunc set;
 } Option;
 
-#define OPTION(name, field, set) { name, G_STRUCT_OFFSET(MtSettings, field), set }
+#define OPTION(name, field, set) \
+  { \
+    name, G_STRUCT_OFFSET(MtSettings, field), set \
+  }
 
 static const Option options[] = {
   OPTION("database", database, set_text),
@@ -412,8 +415,8 @@ keep_given(const gchar *name, const gchar *value, gpointer given, GError **error
 GOptionGroup *
 mt_settings_group(GPtrArray *given, const gchar *const *except)
 {
-  GOptionGroup *group = g_option_group_new("settings", "The destination's options:",
-                                           "The destination's options", given, NULL);
+  GOptionGroup *group = g_option_group_new(
+      "settings", "The destination's options:", "The destination's options", given, NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS(options); i++)
     {

@@ -185,8 +185,8 @@ mt_event_append_json(const MtEvent *event, const MtLine *line, GString *to)
   append_json_text(to, "host", line->host);
   append_json_text(to, "program", line->program);
   if (line->pid >= 0)
-    g_string_append_printf(to, "%s\"pid\":%" G_GINT64_FORMAT, to->str[to->len - 1] == '{' ? "" : ",",
-                           line->pid);
+    g_string_append_printf(to, "%s\"pid\":%" G_GINT64_FORMAT,
+                           to->str[to->len - 1] == '{' ? "" : ",", line->pid);
   append_json_text(to, "dialect", mt_span_of_string(event->dialect));
   append_json_text(to, "event", mt_span_of_string(kind_names[event->kind]));
   for (gint field = 0; field < MT_FIELD_COUNT; field++)

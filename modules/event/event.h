@@ -48,7 +48,7 @@ typedef enum
 #define X(id, name) MT_EVENT_##id,
   MT_EVENT_KINDS(X)
 #undef X
-    MT_EVENT_KIND_COUNT
+      MT_EVENT_KIND_COUNT
 } MtEventKind;
 
 /* How a field's value is held. */
@@ -137,7 +137,7 @@ typedef enum
 #define X(id, name, type) MT_F_##id,
   MT_FIELDS(X)
 #undef X
-    MT_FIELD_COUNT
+      MT_FIELD_COUNT
 } MtField;
 
 /* The words that fields of type WORD take, all in one list.  Stores keep them by
@@ -203,7 +203,7 @@ typedef enum
 #define X(id, name) MT_WORD_##id,
   MT_WORDS(X)
 #undef X
-    MT_WORD_COUNT
+      MT_WORD_COUNT
 } MtWord;
 
 /* An address keeps the text it was logged as, too. */

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #endif
 
-G_DEFINE_QUARK(mt-geo-error-quark, mt_geo_error)
+G_DEFINE_QUARK(mt - geo - error - quark, mt_geo_error)
 
 /* Clients come again: a direct-mapped cache of places. */
 #define CACHE_SLOTS 4096
@@ -80,8 +80,9 @@ open_database(const gchar *path, Kind kind, MMDB_s *db, GError **error)
 
   if (code != MMDB_SUCCESS)
     {
-      g_set_error(error, MT_GEO_ERROR, MT_GEO_ERROR_OPEN, "%s: cannot be read as a MaxMind database: %s",
-                  path, code == MMDB_IO_ERROR ? g_strerror(errno) : MMDB_strerror(code));
+      g_set_error(error, MT_GEO_ERROR, MT_GEO_ERROR_OPEN,
+                  "%s: cannot be read as a MaxMind database: %s", path,
+                  code == MMDB_IO_ERROR ? g_strerror(errno) : MMDB_strerror(code));
       return FALSE;
     }
   if (!is_kind(db->metadata.database_type, kind))
@@ -207,7 +208,7 @@ look_up_address(const MMDB_s *db, const MtIp *ip, gint *code)
   memcpy(&v4.sin_addr, ip->b + 12, 4);
   memcpy(&v6.sin6_addr, ip->b, 16);
   return MMDB_lookup_sockaddr(
-    db, mt_ip_is_v4(ip) ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6, code);
+      db, mt_ip_is_v4(ip) ? (struct sockaddr *) &v4 : (struct sockaddr *) &v6, code);
 }
 
 static void
@@ -318,7 +319,8 @@ slot_of(const MtIp *ip)
 
   memcpy(&high, ip->b, 8);
   memcpy(&low, ip->b + 8, 8);
-  high = (high ^ low * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15)) * G_GUINT64_CONSTANT(0xff51afd7ed558ccd);
+  high = (high ^ low * G_GUINT64_CONSTANT(0x9e3779b97f4a7c15))
+         * G_GUINT64_CONSTANT(0xff51afd7ed558ccd);
   return high >> 52;
 }
 

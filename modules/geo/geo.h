@@ -40,7 +40,7 @@ typedef struct
   gdouble radius_km;           /* how exact the location is */
   gint64 asn;                  /* 0: unknown */
   gchar as_name[64];
-  guint anonymous;             /* MT_GEO_* */
+  guint anonymous; /* MT_GEO_* */
 } MtPlace;
 
 typedef struct MtGeo MtGeo;

@@ -1,7 +1,7 @@
 #include "scan/span.h"
 
-#define D (MT_CHAR_DIGIT | MT_CHAR_UPPER_HEX | MT_CHAR_BASE52 | MT_CHAR_ALNUM | MT_CHAR_KEY \
-           | MT_CHAR_HEX)
+#define D \
+  (MT_CHAR_DIGIT | MT_CHAR_UPPER_HEX | MT_CHAR_BASE52 | MT_CHAR_ALNUM | MT_CHAR_KEY | MT_CHAR_HEX)
 #define UHV (MT_CHAR_UPPER_HEX | MT_CHAR_ALNUM | MT_CHAR_HEX)
 #define UHC (UHV | MT_CHAR_BASE52)
 #define UV (MT_CHAR_ALNUM)
@@ -13,16 +13,17 @@
 
 /* Base 52 of Postfix (src/global/mail_queue.h): digits, consonants of both cases. */
 const guint8 mt_byte_class[256] = {
-  ['0'] = D,   ['1'] = D,   ['2'] = D,   ['3'] = D,   ['4'] = D,   ['5'] = D,   ['6'] = D,
-  ['7'] = D,   ['8'] = D,   ['9'] = D,   ['A'] = UHV, ['B'] = UHC, ['C'] = UHC, ['D'] = UHC,
-  ['E'] = UHV, ['F'] = UHC, ['G'] = UC,  ['H'] = UC,  ['I'] = UV,  ['J'] = UC,  ['K'] = UC,
-  ['L'] = UC,  ['M'] = UC,  ['N'] = UC,  ['O'] = UV,  ['P'] = UC,  ['Q'] = UC,  ['R'] = UC,
-  ['S'] = UC,  ['T'] = UC,  ['U'] = UV,  ['V'] = UC,  ['W'] = UC,  ['X'] = UC,  ['Y'] = UC,
-  ['Z'] = UC,  ['a'] = LHV, ['b'] = LHC, ['c'] = LHC, ['d'] = LHC, ['e'] = LHV, ['f'] = LHC,
-  ['g'] = LC,  ['h'] = LC,  ['i'] = LV,  ['j'] = LC,  ['k'] = LC,  ['l'] = LC,  ['m'] = LC,
-  ['n'] = LC,  ['o'] = LV,  ['p'] = LC,  ['q'] = LC,  ['r'] = LC,  ['s'] = LC,  ['t'] = LC,
-  ['u'] = LV,  ['v'] = LC,  ['w'] = LC,  ['x'] = LC,  ['y'] = LC,  ['z'] = LC,
-  ['_'] = MT_CHAR_KEY,      ['-'] = MT_CHAR_KEY,
+  ['0'] = D,   ['1'] = D,   ['2'] = D,           ['3'] = D,           ['4'] = D,   ['5'] = D,
+  ['6'] = D,   ['7'] = D,   ['8'] = D,           ['9'] = D,           ['A'] = UHV, ['B'] = UHC,
+  ['C'] = UHC, ['D'] = UHC, ['E'] = UHV,         ['F'] = UHC,         ['G'] = UC,  ['H'] = UC,
+  ['I'] = UV,  ['J'] = UC,  ['K'] = UC,          ['L'] = UC,          ['M'] = UC,  ['N'] = UC,
+  ['O'] = UV,  ['P'] = UC,  ['Q'] = UC,          ['R'] = UC,          ['S'] = UC,  ['T'] = UC,
+  ['U'] = UV,  ['V'] = UC,  ['W'] = UC,          ['X'] = UC,          ['Y'] = UC,  ['Z'] = UC,
+  ['a'] = LHV, ['b'] = LHC, ['c'] = LHC,         ['d'] = LHC,         ['e'] = LHV, ['f'] = LHC,
+  ['g'] = LC,  ['h'] = LC,  ['i'] = LV,          ['j'] = LC,          ['k'] = LC,  ['l'] = LC,
+  ['m'] = LC,  ['n'] = LC,  ['o'] = LV,          ['p'] = LC,          ['q'] = LC,  ['r'] = LC,
+  ['s'] = LC,  ['t'] = LC,  ['u'] = LV,          ['v'] = LC,          ['w'] = LC,  ['x'] = LC,
+  ['y'] = LC,  ['z'] = LC,  ['_'] = MT_CHAR_KEY, ['-'] = MT_CHAR_KEY,
 };
 
 gboolean

@@ -40,7 +40,10 @@ extern const guint8 mt_byte_class[256];
 
 /* A span over a string literal: in expressions, and in static tables. */
 #define MT_SPAN(literal) ((MtSpan){ "" literal, sizeof(literal) - 1 })
-#define MT_SPAN_INIT(literal) { "" literal, sizeof(literal) - 1 }
+#define MT_SPAN_INIT(literal) \
+  { \
+    "" literal, sizeof(literal) - 1 \
+  }
 #define MT_NO_SPAN ((MtSpan){ NULL, 0 })
 
 static inline gboolean
@@ -67,8 +70,7 @@ mt_span_of_string(const gchar *string)
 static inline gboolean
 mt_span_equal(MtSpan a, MtSpan b)
 {
-  return a.len == b.len
-         && (a.len == 0 || (a.at[0] == b.at[0] && memcmp(a.at, b.at, a.len) == 0));
+  return a.len == b.len && (a.len == 0 || (a.at[0] == b.at[0] && memcmp(a.at, b.at, a.len) == 0));
 }
 
 static inline gboolean

@@ -76,8 +76,8 @@ read_message(sqlite3_stmt *stmt, MtMessageRow *row)
   row->parent_kind = number(stmt, &at, MT_PARENT_NONE);
   row->subject = column(stmt, &at);
   row->spam_action = column(stmt, &at);
-  row->spam_score
-    = sqlite3_column_type(stmt, at) == SQLITE_NULL ? NAN : sqlite3_column_double(stmt, at);
+  row->spam_score =
+      sqlite3_column_type(stmt, at) == SQLITE_NULL ? NAN : sqlite3_column_double(stmt, at);
   at++;
   row->virus = column(stmt, &at);
   row->spf = column(stmt, &at);
@@ -208,9 +208,9 @@ typedef struct
 static MtSpan *
 texts_of(MtMessageRow *row, guint *count)
 {
-  *count = (G_STRUCT_OFFSET(MtMessageRow, dmarc) - G_STRUCT_OFFSET(MtMessageRow, host))
-             / sizeof(MtSpan)
-           + 1;
+  *count =
+      (G_STRUCT_OFFSET(MtMessageRow, dmarc) - G_STRUCT_OFFSET(MtMessageRow, host)) / sizeof(MtSpan)
+      + 1;
   return &row->host; /* the texts stand in a row */
 }
 

@@ -60,8 +60,8 @@ run(MtStore *store, const gchar *sql, const gchar *table)
   return ok;
 }
 
-/* What stands as a place in what is stored of the reply (writer.c) becomes a text of its own before the
- * reply changes. */
+/* What stands as a place in what is stored of the reply (writer.c) becomes a text of its own before
+ * the reply changes. */
 static const gchar unfold_places[] =
     "UPDATE @ SET next_queue_id=CASE typeof(next_queue_id) WHEN 'integer' THEN"
     " CAST(substr(CAST(reply AS BLOB), next_queue_id/256+1, next_queue_id%256) AS TEXT)"
@@ -76,8 +76,9 @@ static const struct
 {
   const gchar *prefix, *sql;
 } special[] = {
-  { "name_", "UPDATE OR IGNORE @ SET text=mt_clean(text) WHERE mt_mentions(text);"
-             "UPDATE @ SET text=mt_clean(text)||'-'||id WHERE mt_mentions(text)" },
+  { "name_",
+    "UPDATE OR IGNORE @ SET text=mt_clean(text) WHERE mt_mentions(text);"
+    "UPDATE @ SET text=mt_clean(text)||'-'||id WHERE mt_mentions(text)" },
   { "activity",
     "INSERT INTO @ SELECT day, mt_clean(account), sent, deferred, failed, received, rejected,"
     " bytes_sent, bytes_received, logins, failed_logins FROM @ WHERE mt_mentions(account)"
@@ -174,7 +175,7 @@ remember(MtStore *store, const gchar *address, GError **error)
   return mt_store_end_small(store,
                             mt_sql_execf(store->db,
                                          "INSERT OR IGNORE INTO forgotten VALUES(%lld, %lld)",
-                                         (gint64)hash, store->now),
+                                         (gint64) hash, store->now),
                             "forgetting an address", error);
 }
 

@@ -41,14 +41,14 @@ struct MtGuard
 {
   sqlite3 *db;
   MtHashKey key;
-  GHashTable *latest;  /* host -> its last minute in the store when we began, plus 1 */
-  GHashTable *loaded;  /* key -> Bucket */
-  gsize loaded_count;  /* entries of all of them */
-  GHashTable *fresh;   /* key -> Chunk, of the open batch */
-  Chunk *last;         /* the one that the line before went into */
-  GArray *own;         /* gint64 pairs: chunks that we wrote ourselves, first and last */
+  GHashTable *latest;         /* host -> its last minute in the store when we began, plus 1 */
+  GHashTable *loaded;         /* key -> Bucket */
+  gsize loaded_count;         /* entries of all of them */
+  GHashTable *fresh;          /* key -> Chunk, of the open batch */
+  Chunk *last;                /* the one that the line before went into */
+  GArray *own;                /* gint64 pairs: chunks that we wrote ourselves, first and last */
   gint64 next_id, written_id; /* of the next chunk; of the first of the open transaction */
-  gint64 seen_id;      /* chunks up to here have been looked at */
+  gint64 seen_id;             /* chunks up to here have been looked at */
   guint64 clock;
   guint64 held;
   gboolean failed; /* reading did, since the last commit */
@@ -140,7 +140,8 @@ mt_guard_start(MtGuard *guard)
   gint code;
 
   mt_guard_rolled_back(guard);
-  if (sqlite3_prepare_v2(guard->db, "SELECT id, minute, host FROM guard WHERE id>?1", -1, &stmt, NULL)
+  if (sqlite3_prepare_v2(guard->db, "SELECT id, minute, host FROM guard WHERE id>?1", -1, &stmt,
+                         NULL)
       != SQLITE_OK)
     return FALSE;
   sqlite3_bind_int64(stmt, 1, guard->seen_id);
@@ -153,8 +154,8 @@ mt_guard_start(MtGuard *guard)
         note_latest(guard, sqlite3_column_int64(stmt, 2), sqlite3_column_int64(stmt, 1));
     }
   sqlite3_finalize(stmt);
-  guard->next_id = guard->written_id
-    = mt_sql_integer(guard->db, "SELECT max(id) FROM guard", 0) + 1;
+  guard->next_id = guard->written_id =
+      mt_sql_integer(guard->db, "SELECT max(id) FROM guard", 0) + 1;
   return code == SQLITE_DONE;
 }
 
@@ -259,7 +260,7 @@ add_packed(Bucket *bucket, const guint8 *bytes, gsize len)
       if (++at + bits > end)
         return;
       for (guint b = 0; b < bits; b++, at++)
-        hash += (guint64)bit_at(bytes, at) << b;
+        hash += (guint64) bit_at(bytes, at) << b;
       add_entry(bucket, hash);
     }
 }
@@ -415,12 +416,12 @@ mt_guard_pass(MtGuard *guard, const MtLine *line)
 static void
 sort_hashes(const GArray *hashes, GArray *sorted)
 {
-  const guint64 *from = (const guint64 *)(gpointer)hashes->data;
+  const guint64 *from = (const guint64 *) (gpointer) hashes->data;
   guint ends[(1 << SORT_BITS) + 1] = { 0 };
   guint64 *to;
 
   g_array_set_size(sorted, hashes->len);
-  to = (guint64 *)(gpointer)sorted->data;
+  to = (guint64 *) (gpointer) sorted->data;
   for (guint i = 0; i < hashes->len; i++)
     ends[(from[i] >> (MT_GUARD_HASH_BITS - SORT_BITS)) + 1]++;
   for (guint i = 1; i <= 1 << SORT_BITS; i++)

@@ -121,9 +121,10 @@ mt_lease_take(MtLease *lease, gint timeout_ms, GError **error)
         return FALSE;
       if (!take(lease, deadline_us))
         {
-          g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY,
-                      "%s: another program has been writing to the store for %d s; it is tried again",
-                      lease->path, timeout_ms / 1000);
+          g_set_error(
+              error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY,
+              "%s: another program has been writing to the store for %d s; it is tried again",
+              lease->path, timeout_ms / 1000);
           return FALSE;
         }
       if (is_current(lease))

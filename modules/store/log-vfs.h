@@ -3,9 +3,9 @@
  * Layer: store.  Concurrency: the connection's owner only.
  *
  * SQLite writes each page of a commit by two calls, one for 24 bytes and one for the page; a
- * batch of lines changes some thousand pages.  Here what is appended gathers, and goes into the file
- * when room ends, when it is asked for, and at the page that ends a transaction: before
- * SQLite tells other processes of it, and so that trouble is the transaction's.
+ * batch of lines changes some thousand pages.  Here what is appended gathers, and goes into the
+ * file when room ends, when it is asked for, and at the page that ends a transaction: before SQLite
+ * tells other processes of it, and so that trouble is the transaction's.
  */
 #ifndef MT_STORE_LOG_VFS_H
 #define MT_STORE_LOG_VFS_H

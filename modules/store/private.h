@@ -54,11 +54,11 @@ struct MtStore
   gint32 today;
   MtTime now;
   gboolean begun;
-  gboolean rolling; /* a step of it is being committed */
-  gboolean started; /* ids and horizon are read */
-  gboolean is_ours; /* it has been a store before: it may be set aside */
-  gboolean damaged; /* SQLite says so: the file is set aside before the next turn */
-  gboolean waited;  /* a reader has been holding the log: it has been told */
+  gboolean rolling;  /* a step of it is being committed */
+  gboolean started;  /* ids and horizon are read */
+  gboolean is_ours;  /* it has been a store before: it may be set aside */
+  gboolean damaged;  /* SQLite says so: the file is set aside before the next turn */
+  gboolean waited;   /* a reader has been holding the log: it has been told */
   gboolean unfolded; /* the log cannot be folded back: it has been told */
   guint generation;
   dev_t device; /* which file it is, and which log */
@@ -66,7 +66,7 @@ struct MtStore
   GError *read_error; /* since the turn began: nothing of it may be committed */
   GString *notice;    /* what an admin should know, not fetched yet */
   guint64 forms_seen[MT_FORMS_SEEN];
-  GString *form; /* of the reply at hand */
+  GString *form;      /* of the reply at hand */
   GHashTable *rolled; /* ids of messages of this batch that rolled off before (gint64) */
   MtScrub *scrub;     /* who is forgotten */
   MtStoreCounters counters;

@@ -39,8 +39,7 @@ drop_detached(const Roll *roll, gboolean *done)
 static gboolean
 build_indexes(const Roll *roll, gboolean *done)
 {
-  return roll->store->settings->bulk
-         || mt_segments_build_indexes(&roll->store->segments, done);
+  return roll->store->settings->bulk || mt_segments_build_indexes(&roll->store->segments, done);
 }
 
 static gint64
@@ -75,9 +74,9 @@ static const struct
 {
   const gchar *table, *time;
 } aged[] = { { "delivery", "ts" }, { "message", "coalesce(root_ts, ts)" },
-             { "attempt", "ts" },  { "access", "ts" },   { "failure", "ts" },
-             { "reject", "ts" },   { "mailbox", "ts" },
-             { "incident", "ts" } };
+             { "attempt", "ts" },  { "access", "ts" },
+             { "failure", "ts" },  { "reject", "ts" },
+             { "mailbox", "ts" },  { "incident", "ts" } };
 
 static gboolean
 trim_table(const Roll *roll, guint which, gint number, gboolean *done)
@@ -86,7 +85,7 @@ trim_table(const Roll *roll, guint which, gint number, gboolean *done)
                              "DELETE FROM %s_%d WHERE id IN (SELECT id FROM %s_%d WHERE %s<%lld"
                              " ORDER BY id LIMIT %d)",
                              aged[which].table, number, aged[which].table, number, aged[which].time,
-                             (gint64)roll->first_kept_day * MT_DAY_US, STEP_ROWS);
+                             (gint64) roll->first_kept_day * MT_DAY_US, STEP_ROWS);
 
   *done = ok && sqlite3_changes(roll->store->db) > 0;
   return ok;
@@ -121,7 +120,7 @@ first_day(const Roll *roll)
   gint32 day = roll->first_kept_day;
 
   if (roll->store->settings->max_size_bytes && all->len)
-    day = MAX(day, ((const MtSegment *)g_ptr_array_index(all, 0))->first_day);
+    day = MAX(day, ((const MtSegment *) g_ptr_array_index(all, 0))->first_day);
   return day;
 }
 
@@ -136,7 +135,7 @@ drop_guard(const Roll *roll, gboolean *done)
   ok = mt_sql_execf(
       roll->store->db,
       "DELETE FROM guard WHERE id IN (SELECT id FROM guard WHERE minute<%lld LIMIT %d)",
-      (gint64)day * 1440, STEP_GUARDS);
+      (gint64) day * 1440, STEP_GUARDS);
   *done = ok && sqlite3_changes(roll->store->db) > 0;
   return ok;
 }
@@ -157,7 +156,7 @@ drop_rows(const Roll *roll, gboolean *done)
 
   for (guint i = 0; i < G_N_ELEMENTS(tables) && day != G_MININT32; i++)
     {
-      gint64 ts = (gint64)MIN(day, roll->today - tables[i].days) * MT_DAY_US;
+      gint64 ts = (gint64) MIN(day, roll->today - tables[i].days) * MT_DAY_US;
 
       if (!mt_sql_execf(roll->store->db,
                         "DELETE FROM %s WHERE %s IN (SELECT %s FROM %s WHERE ts<%lld LIMIT %d)",
@@ -171,8 +170,8 @@ drop_rows(const Roll *roll, gboolean *done)
   return TRUE;
 }
 
-/* A file that was made otherwise (restored from SQL text, say) gives nothing back: its free pages are
- * used again, and the other steps must not wait for them. */
+/* A file that was made otherwise (restored from SQL text, say) gives nothing back: its free pages
+ * are used again, and the other steps must not wait for them. */
 static gboolean
 give_back(const Roll *roll, gboolean *done)
 {
@@ -189,9 +188,8 @@ give_back(const Roll *roll, gboolean *done)
 gboolean
 mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error)
 {
-  static const Step steps[] = {
-    build_indexes, give_back, drop_detached, detach, trim_oldest, drop_guard, drop_rows
-  };
+  static const Step steps[] = { build_indexes, give_back,  drop_detached, detach,
+                                trim_oldest,   drop_guard, drop_rows };
   Roll roll = { .store = store, .today = mt_time_day(now), .first_kept_day = G_MININT32 };
   gboolean ok = TRUE;
 

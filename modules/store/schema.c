@@ -5,8 +5,8 @@
 
 /* ---- tables that are there once ------------------------------------------------------ */
 
-static const gchar once[]
-  = "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+static const gchar once[] =
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE segment(number INTEGER PRIMARY KEY, first_day INT, last_day INT, indexed INT,"
     " detached INT);"
     "CREATE TABLE counter(name TEXT PRIMARY KEY, value INT) WITHOUT ROWID;"
@@ -41,8 +41,8 @@ static const gchar once[]
 /* Times behind the first are kept as what has passed since: shorter.  NULL root: the
  * message is its own.  NULL life: as long as it took until it was gone.  NULL form: the
  * reply is all of it (reply.h).  A message's key: message-key.h. */
-static const gchar segment_tables[]
-  = "CREATE TABLE name_@(id INTEGER PRIMARY KEY, text TEXT UNIQUE);"
+static const gchar segment_tables[] =
+    "CREATE TABLE name_@(id INTEGER PRIMARY KEY, text TEXT UNIQUE);"
     "INSERT INTO name_@ VALUES(0, NULL);"
     "CREATE TABLE message_@(id INTEGER PRIMARY KEY, ts INT, life INT, host INT, instance INT,"
     " queue_id TEXT, state INT, flags INT, sender INT, size INT, nrcpt INT, message_id TEXT,"
@@ -79,16 +79,16 @@ static const gchar segment_tables[]
 
 /* What is looked up, and nothing else: each one costs as much as the row itself.  A
  * message's deliveries are found by its time and its number: one index for both. */
-static const gchar own_indexes[]
-  = "CREATE INDEX message_@_queue_id ON message_@(queue_id);"
+static const gchar own_indexes[] =
+    "CREATE INDEX message_@_queue_id ON message_@(queue_id);"
     "CREATE INDEX message_@_key ON message_@(key) WHERE key IS NOT NULL;"
     "CREATE INDEX message_@_parent ON message_@(parent) WHERE parent IS NOT NULL;"
     "CREATE INDEX delivery_@_ts ON delivery_@(ts, message);"
     "CREATE INDEX access_@_open ON access_@(key) WHERE ended IS NULL;";
 
 /* What pages come by.  Late recipients of a large message, too. */
-static const gchar page_indexes[]
-  = "CREATE INDEX message_@_auth_user ON message_@(auth_user, ts) WHERE auth_user IS NOT NULL;"
+static const gchar page_indexes[] =
+    "CREATE INDEX message_@_auth_user ON message_@(auth_user, ts) WHERE auth_user IS NOT NULL;"
     "CREATE INDEX delivery_@_sender ON delivery_@(sender, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_recipient ON delivery_@(recipient, ts) WHERE outcome<>0;"
     "CREATE INDEX delivery_@_outcome ON delivery_@(outcome, ts) WHERE outcome>1;"
@@ -166,24 +166,25 @@ migrate_1(sqlite3 *db)
 {
   return mt_message_key_register(db) && mt_schema_drop_views(db)
          && each_segment(
-              db, "NOT detached",
-              "ALTER TABLE delivery_@ ADD COLUMN form INT;"
-              "ALTER TABLE message_@ ADD COLUMN key INT;"
-              "UPDATE message_@ SET key=mt_message_key(message_id, ts), life=CASE coalesce(life, 0) WHEN coalesce(gone, 0) THEN NULL"
-              " ELSE coalesce(life, 0) END;"
-              "UPDATE access_@ SET key=NULL WHERE ended IS NOT NULL;"
-              "ALTER TABLE connection_@ RENAME COLUMN first_ts TO first;"
-              "ALTER TABLE connection_@ RENAME COLUMN last_ts TO last;"
-              "UPDATE connection_@ SET first=first-day*86400000000, last=last-first")
-         && each_segment(db, "NOT detached AND indexed",
-                         "DROP INDEX message_@_message_id;"
-                         "CREATE INDEX message_@_key ON message_@(key) WHERE key IS NOT NULL;"
-                         "DROP INDEX delivery_@_message; DROP INDEX delivery_@_ts;"
-                         "CREATE INDEX delivery_@_ts ON delivery_@(ts, message);"
-                         "CREATE INDEX IF NOT EXISTS message_@_auth_user ON message_@(auth_user, ts)"
-                         " WHERE auth_user IS NOT NULL;"
-                         "CREATE INDEX IF NOT EXISTS name_@_domain ON name_@(" MT_SCHEMA_NAME_DOMAIN
-                         ") WHERE instr(text, char(64));");
+             db, "NOT detached",
+             "ALTER TABLE delivery_@ ADD COLUMN form INT;"
+             "ALTER TABLE message_@ ADD COLUMN key INT;"
+             "UPDATE message_@ SET key=mt_message_key(message_id, ts), life=CASE coalesce(life, 0) WHEN coalesce(gone, 0) THEN NULL"
+             " ELSE coalesce(life, 0) END;"
+             "UPDATE access_@ SET key=NULL WHERE ended IS NOT NULL;"
+             "ALTER TABLE connection_@ RENAME COLUMN first_ts TO first;"
+             "ALTER TABLE connection_@ RENAME COLUMN last_ts TO last;"
+             "UPDATE connection_@ SET first=first-day*86400000000, last=last-first")
+         && each_segment(
+             db, "NOT detached AND indexed",
+             "DROP INDEX message_@_message_id;"
+             "CREATE INDEX message_@_key ON message_@(key) WHERE key IS NOT NULL;"
+             "DROP INDEX delivery_@_message; DROP INDEX delivery_@_ts;"
+             "CREATE INDEX delivery_@_ts ON delivery_@(ts, message);"
+             "CREATE INDEX IF NOT EXISTS message_@_auth_user ON message_@(auth_user, ts)"
+             " WHERE auth_user IS NOT NULL;"
+             "CREATE INDEX IF NOT EXISTS name_@_domain ON name_@(" MT_SCHEMA_NAME_DOMAIN
+             ") WHERE instr(text, char(64));");
 }
 
 static const Migration migrations[MT_SCHEMA_VERSION] = { NULL, migrate_1 };
@@ -235,7 +236,8 @@ mt_schema_add_indexes(sqlite3 *db, gint segment, MtIndexes has, MtIndexes wanted
 static gboolean
 is_there(sqlite3 *db, const gchar *table)
 {
-  gchar *sql = g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='table' AND name='%s'", table);
+  gchar *sql =
+      g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='table' AND name='%s'", table);
   gboolean there = mt_sql_integer(db, sql, 0);
 
   g_free(sql);
@@ -245,9 +247,10 @@ is_there(sqlite3 *db, const gchar *table)
 static gboolean
 drop_one_index(sqlite3 *db, const gchar *table, gboolean *done)
 {
-  gchar *sql = g_strdup_printf("SELECT name FROM sqlite_schema WHERE type='index' AND tbl_name='%s'"
-                               " AND sql IS NOT NULL",
-                               table);
+  gchar *sql = g_strdup_printf(
+      "SELECT name FROM sqlite_schema WHERE type='index' AND tbl_name='%s'"
+      " AND sql IS NOT NULL",
+      table);
   gchar *name = mt_sql_text(db, sql);
   gboolean ok = !name || mt_sql_execf(db, "DROP INDEX %s", name);
 
@@ -257,25 +260,26 @@ drop_one_index(sqlite3 *db, const gchar *table, gboolean *done)
   return ok;
 }
 
-/* How a table is emptied before it is dropped, so that no step takes long: by its key, from the end.
- * NULL: it goes at once.  Names are small, and stand in two orders: rows that lie together in one
- * are all over the other. */
+/* How a table is emptied before it is dropped, so that no step takes long: by its key, from the
+ * end. NULL: it goes at once.  Names are small, and stand in two orders: rows that lie together in
+ * one are all over the other. */
 static const struct
 {
   const gchar *name, *key;
-} dropped[] = { { "message", "id" },  { "delivery", "id" },  { "attempt", "id" },
-                            { "access", "id" },   { "failure", "id" },   { "reject", "id" },
-                            { "mailbox", "id" },  { "incident", "id" },  { "connection", "ip, day" },
-                            { "name", NULL } };
+} dropped[] = { { "message", "id" }, { "delivery", "id" }, { "attempt", "id" },
+                { "access", "id" },  { "failure", "id" },  { "reject", "id" },
+                { "mailbox", "id" }, { "incident", "id" }, { "connection", "ip, day" },
+                { "name", NULL } };
 
 static gboolean
 delete_some(sqlite3 *db, const gchar *table, const gchar *key, gboolean *done)
 {
   gchar **columns = g_strsplit(key, ", ", -1), *backwards = g_strjoinv(" DESC, ", columns);
-  gboolean ok = mt_sql_execf(db,
-                             "DELETE FROM %s WHERE (%s)>=(SELECT %s FROM %s ORDER BY %s DESC LIMIT 1"
-                             " OFFSET " DROP_ROWS ")",
-                             table, key, key, table, backwards);
+  gboolean ok =
+      mt_sql_execf(db,
+                   "DELETE FROM %s WHERE (%s)>=(SELECT %s FROM %s ORDER BY %s DESC LIMIT 1"
+                   " OFFSET " DROP_ROWS ")",
+                   table, key, key, table, backwards);
 
   *done = ok && sqlite3_changes(db) > 0;
   g_free(backwards);
@@ -365,76 +369,112 @@ typedef struct
  * them.  Words stand inside: who counts rows by one asks for no more of them than he must. */
 static const View unions[] = {
   { "all_messages",
-    "SELECT id, ts, ts+coalesce(life, gone, 0) AS last_ts, " NAME("host") " AS host,"
-    " " NAME("instance") " AS instance, queue_id, message_id,"
-    " " NAME("sender") " AS sender, size, nrcpt, subject,"
-    " client_ip, " NAME("client_name") " AS client_name, country,"
-    " " NAME("auth_user") " AS auth_user, " NAME("auth_method") " AS auth_method,"
-    " " NAME("service") " AS service, port,"
-    " (SELECT {direction d.direction} FROM delivery_@ d WHERE " MT_BELONGS_SQL " LIMIT 1) AS direction,"
-    " {state state} AS state, parent_queue_id,"
-    " {parent_kind parent_kind} AS parent_kind, parent AS parent_id,"
-    " coalesce(root, id) AS root_id, spam_action,"
-    " spam_score, virus, spf, dkim, dmarc,"
-    " (EXISTS(SELECT 1 FROM incident_@ i WHERE i.ts BETWEEN m.ts AND"
-    " m.ts+coalesce(m.gone, 864000000000)+60000000 AND i.kind=" MT_LOSS " AND i.host=m.host) OR ((m.flags&1)=0 AND m.parent_kind IS NULL AND m.sender IS NOT"
-    " (SELECT id FROM name_@ WHERE text=''))) AS incomplete FROM message_@ m" },
+    "SELECT id, ts, ts+coalesce(life, gone, 0) AS last_ts, " NAME(
+        "host") " AS host,"
+                " " NAME(
+                    "instance") " AS instance, queue_id, message_id,"
+                                " " NAME(
+                                    "sender") " AS sender, size, nrcpt, subject,"
+                                              " client_ip, " NAME(
+                                                  "client_name") " AS client_name, country,"
+                                                                 " " NAME("auth_user") " AS auth_user, " NAME(
+                                                                     "auth_method") " AS auth_method,"
+                                                                                    " " NAME(
+                                                                                        "service") " AS service, port,"
+                                                                                                   " (SELECT {direction d.direction} FROM delivery_@ d WHERE " MT_BELONGS_SQL
+                                                                                                   " LIMIT 1) AS direction,"
+                                                                                                   " {state state} AS state, parent_queue_id,"
+                                                                                                   " {parent_kind parent_kind} AS parent_kind, parent AS parent_id,"
+                                                                                                   " coalesce(root, id) AS root_id, spam_action,"
+                                                                                                   " spam_score, virus, spf, dkim, dmarc,"
+                                                                                                   " (EXISTS(SELECT 1 FROM incident_@ i WHERE i.ts BETWEEN m.ts AND"
+                                                                                                   " m.ts+coalesce(m.gone, 864000000000)+60000000 AND i.kind=" MT_LOSS
+                                                                                                   " AND i.host=m.host) OR ((m.flags&1)=0 AND m.parent_kind IS NULL AND m.sender IS NOT"
+                                                                                                   " (SELECT id FROM name_@ WHERE text=''))) AS incomplete FROM message_@ m" },
   { "all_deliveries",
-    "SELECT m.id AS message, d.id AS id, " NAME("recipient") " AS recipient,"
-    " " NAME("orig_recipient") " AS orig_recipient, d.ts AS mail_ts, after,"
-    " {status status} AS status, " NAME("dsn") " AS dsn, " NAME("relay_name") " AS relay_name,"
-    " relay_ip, " NAME("transport") " AS transport, delay,"
-    " reply, " NAME("form") " AS form, {reason reason} AS reason_class,"
-    " attempts, " NAME("mailbox") " AS mailbox, forwarded_to,"
-    " d.flags AS flags, filter_rule, {outcome outcome} AS outcome"
-    " FROM delivery_@ d JOIN message_@ m ON " MT_BELONGS_SQL " WHERE attempts>0" },
+    "SELECT m.id AS message, d.id AS id, " NAME(
+        "recipient") " AS recipient,"
+                     " " NAME(
+                         "orig_recipient") " AS orig_recipient, d.ts AS mail_ts, after,"
+                                           " {status status} AS status, " NAME("dsn") " AS dsn, " NAME(
+                                               "relay_name") " AS relay_name,"
+                                                             " relay_ip, " NAME(
+                                                                 "transport") " AS transport, delay,"
+                                                                              " reply, " NAME(
+                                                                                  "form") " AS form, {reason reason} AS reason_class,"
+                                                                                          " attempts, " NAME(
+                                                                                              "mailbox") " AS mailbox, forwarded_to,"
+                                                                                                         " d.flags AS flags, filter_rule, {outcome outcome} AS outcome"
+                                                                                                         " FROM delivery_@ d JOIN message_@ m ON " MT_BELONGS_SQL
+                                                                                                         " WHERE attempts>0" },
   { "all_attempts",
-    "SELECT message, delivery, ts, " NAME("dsn") " AS dsn,"
-    " " NAME("relay_name") " AS relay_name, relay_ip, delay,"
-    " reply, {reason reason} AS reason_class FROM attempt_@ t" },
+    "SELECT message, delivery, ts, " NAME(
+        "dsn") " AS dsn,"
+               " " NAME("relay_name") " AS relay_name, relay_ip, delay,"
+                                      " reply, {reason reason} AS reason_class FROM attempt_@ t" },
   { "all_mail", MAIL_ARM },
   /* With refusals of users' mail, of which no message came to be.  A union of unions would be read
    * whole and sorted. */
-  { "all_not_sent",
-    MAIL_ARM " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
-    "SELECT CAST(NULL AS INT), CAST(1 AS INT), ts, CAST(NULL AS INT), s.text, r.text, " NO_TEXT ","
-    " CAST(NULL AS INT), NULL, " NO_TEXT ", CAST('rejected' AS TEXT), reason, " NO_TEXT ","
-    " {reason class}, CAST('out' AS TEXT), " NO_TEXT ", CAST(NULL AS INT), " NO_TEXT ", " NO_TEXT ","
-    " coalesce(message_id, NULL), client_ip, country, " NAME("auth_user") ", CAST(0 AS INT),"
-    " " NO_TEXT ", " NO_TEXT ", CAST(0 AS INT), " NO_TEXT ", NULL, NULL, NULL, NULL, NULL, NULL,"
-    " " NAME("host") ", CAST(NULL AS INT), CAST(NULL AS INT), CAST(NULL AS INT), CAST(NULL AS INT) FROM reject_@ j"
-    " JOIN name_@ s ON s.id=sender JOIN name_@ r ON r.id=recipient WHERE auth_user<>0 AND queue_id IS NULL" },
+  { "all_not_sent", MAIL_ARM
+    " AND d.direction IN (2, 3) AND d.outcome>1 UNION ALL "
+    "SELECT CAST(NULL AS INT), CAST(1 AS INT), ts, CAST(NULL AS INT), s.text, r.text, " NO_TEXT
+    ","
+    " CAST(NULL AS INT), NULL, " NO_TEXT ", CAST('rejected' AS TEXT), reason, " NO_TEXT
+    ","
+    " {reason class}, CAST('out' AS TEXT), " NO_TEXT ", CAST(NULL AS INT), " NO_TEXT ", " NO_TEXT
+    ","
+    " coalesce(message_id, NULL), client_ip, country, " NAME(
+        "auth_user") ", CAST(0 AS INT),"
+                     " " NO_TEXT ", " NO_TEXT ", CAST(0 AS INT), " NO_TEXT
+                     ", NULL, NULL, NULL, NULL, NULL, NULL,"
+                     " " NAME(
+                         "host") ", CAST(NULL AS INT), CAST(NULL AS INT), CAST(NULL AS INT), CAST(NULL AS INT) FROM reject_@ j"
+                                 " JOIN name_@ s ON s.id=sender JOIN name_@ r ON r.id=recipient WHERE auth_user<>0 AND queue_id IS NULL" },
   { "all_rejected",
     "SELECT ts, s.text AS sender, r.text AS recipient, client_ip,"
-    " " NAME("client_name") " AS client_name, country,"
-    " " NAME("auth_user") " AS auth_user, queue_id, message_id,"
-    " helo, " NAME("stage") " AS stage, code, " NAME("dsn") " AS dsn,"
-    " reason, {reason class} AS reason_class, " NAME("host") " AS host,"
-    " {action action} AS action"
-    " FROM reject_@ j JOIN name_@ s ON s.id=sender JOIN name_@ r ON r.id=recipient" },
+    " " NAME(
+        "client_name") " AS client_name, country,"
+                       " " NAME(
+                           "auth_user") " AS auth_user, queue_id, message_id,"
+                                        " helo, " NAME("stage") " AS stage, code, " NAME(
+                                            "dsn") " AS dsn,"
+                                                   " reason, {reason class} AS reason_class, " NAME(
+                                                       "host") " AS host,"
+                                                               " {action action} AS action"
+                                                               " FROM reject_@ j JOIN name_@ s ON s.id=sender JOIN name_@ r ON r.id=recipient" },
   { "all_connections",
     "SELECT day, ip, " NAME("name") " AS name, country,"
-    " connections, rejected, failed_logins,"
-    " tls, day*86400000000+first AS ts, last FROM connection_@ c" },
+                                    " connections, rejected, failed_logins,"
+                                    " tls, day*86400000000+first AS ts, last FROM connection_@ c" },
   { "all_accesses",
     "SELECT ts, ended, n.text AS account, {word service} AS service, ip,"
-    " country, " NAME("city") " AS city, asn, " NAME("method") " AS method,"
-    " tls, session, " NAME("host") " AS host, " NAME("local_ip") " AS local_ip,"
-    " client, in_bytes, out_bytes, deleted,"
-    " expunged, trashed FROM access_@ a JOIN name_@ n ON n.id=account" },
+    " country, " NAME("city") " AS city, asn, " NAME(
+        "method") " AS method,"
+                  " tls, session, " NAME("host") " AS host, " NAME(
+                      "local_ip") " AS local_ip,"
+                                  " client, in_bytes, out_bytes, deleted,"
+                                  " expunged, trashed FROM access_@ a JOIN name_@ n ON n.id=account" },
   { "all_failures",
     "SELECT ts, n.text AS account, {word service} AS service, ip,"
-    " country, " NAME("city") " AS city, asn, " NAME("reason") " AS reason,"
-    " attempts, " NAME("method") " AS method, tls, session,"
-    " " NAME("host") " AS host, client FROM failure_@ f JOIN name_@ n ON n.id=account" },
+    " country, " NAME("city") " AS city, asn, " NAME(
+        "reason") " AS reason,"
+                  " attempts, " NAME(
+                      "method") " AS method, tls, session,"
+                                " " NAME(
+                                    "host") " AS host, client FROM failure_@ f JOIN name_@ n ON n.id=account" },
   { "all_mailbox_events",
-    "SELECT ts, n.text AS account, " NAME("mailbox") " AS mailbox, message_id,"
-    " uid, size, " NAME("sender") " AS sender, subject,"
-    " {word action} AS action, " NAME("target") " AS target, session,"
-    " " NAME("host") " AS host FROM mailbox_@ b JOIN name_@ n ON n.id=account" },
+    "SELECT ts, n.text AS account, " NAME(
+        "mailbox") " AS mailbox, message_id,"
+                   " uid, size, " NAME(
+                       "sender") " AS sender, subject,"
+                                 " {word action} AS action, " NAME(
+                                     "target") " AS target, session,"
+                                               " " NAME(
+                                                   "host") " AS host FROM mailbox_@ b JOIN name_@ n ON n.id=account" },
   { "all_incidents",
-    "SELECT ts, {incident kind} AS kind, ip, " NAME("account") " AS account,"
-    " queue_id, reason, " NAME("host") " AS host FROM incident_@ i" },
+    "SELECT ts, {incident kind} AS kind, ip, " NAME(
+        "account") " AS account,"
+                   " queue_id, reason, " NAME("host") " AS host FROM incident_@ i" },
 };
 
 #define LAST_TS "(ts+coalesce(after, 0))"
@@ -452,74 +492,93 @@ static const View unions[] = {
   " mailbox, forwarded_to, " AUTO_REPLY ", filter_rule, spam_action, spam_score, virus, spf, dkim," \
   " dmarc, host, message"
 
-/* What has an index of its own.  "undelivered" is the outcome once more: of one name SQLite would see
- * that what is 2 is more than 1, and not that the index may be used. */
+/* What has an index of its own.  "undelivered" is the outcome once more: of one name SQLite would
+ * see that what is 2 is more than 1, and not that the index may be used. */
 #define OF_OUTCOME(number) " FROM all_mail WHERE undelivered>1 AND outcome_number=" number
 
 /* What users ask. */
 static const View views[] = {
   { "messages",
-    "SELECT id, " TIME("ts") " AS time, ts, " TIME("last_ts") " AS last_time, host, instance, queue_id,"
-    " message_id, sender, size, nrcpt, subject, client_ip, client_name, country,"
-    " " COUNTRY_NAME " AS country_name, auth_user, auth_method, service, port, direction, state,"
-    " parent_queue_id, parent_kind, parent_id, root_id, spam_action, spam_score, virus, spf, dkim,"
-    " dmarc, incomplete FROM all_messages" },
+    "SELECT id, " TIME("ts") " AS time, ts, " TIME(
+        "last_ts") " AS last_time, host, instance, queue_id,"
+                   " message_id, sender, size, nrcpt, subject, client_ip, client_name, country,"
+                   " " COUNTRY_NAME
+                   " AS country_name, auth_user, auth_method, service, port, direction, state,"
+                   " parent_queue_id, parent_kind, parent_id, root_id, spam_action, spam_score, virus, spf, dkim,"
+                   " dmarc, incomplete FROM all_messages" },
   { "deliveries",
-    "SELECT message, id, recipient, orig_recipient, " TIME("(mail_ts+coalesce(after, 0))") " AS time,"
-    " mail_ts+coalesce(after, 0) AS ts, status, dsn, relay_name, relay_ip, transport,"
-    " delay/1e6 AS delay, " REPLY ", reason_class, attempts, mailbox, forwarded_to,"
-    " " AUTO_REPLY ", filter_rule, outcome, mail_ts FROM all_deliveries" },
-  { "attempts",
-    "SELECT message, delivery, " TIME("ts") " AS time, ts, dsn, relay_name, relay_ip,"
-    " delay/1e6 AS delay, reply, reason_class FROM all_attempts" },
+    "SELECT message, id, recipient, orig_recipient, " TIME(
+        "(mail_ts+coalesce(after, 0))") " AS time,"
+                                        " mail_ts+coalesce(after, 0) AS ts, status, dsn, relay_name, relay_ip, transport,"
+                                        " delay/1e6 AS delay, " REPLY
+                                        ", reason_class, attempts, mailbox, forwarded_to,"
+                                        " " AUTO_REPLY
+                                        ", filter_rule, outcome, mail_ts FROM all_deliveries" },
+  { "attempts", "SELECT message, delivery, " TIME(
+                    "ts") " AS time, ts, dsn, relay_name, relay_ip,"
+                          " delay/1e6 AS delay, reply, reason_class FROM all_attempts" },
   { "mail", MAIL_COLUMNS " FROM all_mail" },
-  { "mail_received", "SELECT * FROM mail WHERE direction IN ('in', 'local') AND outcome='delivered'" },
-  { "mail_not_received", MAIL_COLUMNS " FROM all_mail WHERE direction_number IN (1, 3) AND undelivered>1" },
+  { "mail_received",
+    "SELECT * FROM mail WHERE direction IN ('in', 'local') AND outcome='delivered'" },
+  { "mail_not_received",
+    MAIL_COLUMNS " FROM all_mail WHERE direction_number IN (1, 3) AND undelivered>1" },
   { "mail_sent", "SELECT * FROM mail WHERE direction IN ('out', 'local') AND outcome='delivered'" },
   { "mail_not_sent", MAIL_COLUMNS " FROM all_not_sent" },
   { "mail_quarantined", MAIL_COLUMNS OF_OUTCOME("5") },
   { "mail_rejected",
-    "SELECT " TIME("ts") " AS time, ts, sender, recipient, client_ip, client_name, country, auth_user,"
-    " queue_id, message_id, helo, stage, code, dsn, reason, reason_class, host, action"
-    " FROM all_rejected" },
-  { "mail_queue",
-    MAIL_COLUMNS ", CASE WHEN after IS NOT NULL THEN " TIME("(ts+after)") " END AS last_attempt"
-    OF_OUTCOME("2") },
+    "SELECT " TIME(
+        "ts") " AS time, ts, sender, recipient, client_ip, client_name, country, auth_user,"
+              " queue_id, message_id, helo, stage, code, dsn, reason, reason_class, host, action"
+              " FROM all_rejected" },
+  { "mail_queue", MAIL_COLUMNS ", CASE WHEN after IS NOT NULL THEN " TIME(
+                      "(ts+after)") " END AS last_attempt" OF_OUTCOME("2") },
   { "connections",
     "SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day, ip, name, country, connections,"
-    " rejected, failed_logins, tls, " TIME("ts") " AS first_time, " TIME("(ts+last)") " AS last_time,"
-    " ts FROM all_connections" },
+    " rejected, failed_logins, tls, " TIME("ts") " AS first_time, " TIME(
+        "(ts+last)") " AS last_time,"
+                     " ts FROM all_connections" },
   { "accesses",
-    "SELECT " TIME("ts") " AS time, ts, CASE WHEN ended IS NOT NULL THEN " TIME("(ts+ended)") " END"
-    " AS logout_time, account, " DOMAIN("account") " AS domain, service, ip, country,"
-    " " COUNTRY_NAME " AS country_name, city, asn, method, tls, session, host, local_ip, client,"
-    " in_bytes, out_bytes, deleted, expunged, trashed FROM all_accesses" },
+    "SELECT " TIME("ts") " AS time, ts, CASE WHEN ended IS NOT NULL THEN " TIME(
+        "(ts+ended)") " END"
+                      " AS logout_time, account, " DOMAIN(
+                          "account") " AS domain, service, ip, country,"
+                                     " " COUNTRY_NAME
+                                     " AS country_name, city, asn, method, tls, session, host, local_ip, client,"
+                                     " in_bytes, out_bytes, deleted, expunged, trashed FROM all_accesses" },
   { "accesses_failed",
-    "SELECT " TIME("ts") " AS time, ts, account, " DOMAIN("account") " AS domain, service, ip, country,"
-    " " COUNTRY_NAME " AS country_name, city, asn, reason, attempts, method, tls, session, host,"
-    " NULL AS local_ip, client FROM all_failures" },
+    "SELECT " TIME("ts") " AS time, ts, account, " DOMAIN(
+        "account") " AS domain, service, ip, country,"
+                   " " COUNTRY_NAME
+                   " AS country_name, city, asn, reason, attempts, method, tls, session, host,"
+                   " NULL AS local_ip, client FROM all_failures" },
   { "failed_ips",
     "SELECT ip, max(country) AS country, sum(attempts) AS failures, count(DISTINCT account) AS accounts,"
     " min(time) AS first_time, max(time) AS last_time FROM accesses_failed WHERE ip IS NOT NULL GROUP BY ip" },
   { "mailbox_events",
-    "SELECT " TIME("ts") " AS time, ts, account, mailbox, message_id, uid, size, sender, subject, action,"
-    " target, session, host FROM all_mailbox_events" },
-  { "incidents",
-    "SELECT " TIME("ts") " AS time, ts, kind, ip, account, " DOMAIN("account") " AS domain, queue_id,"
-    " reason, host FROM all_incidents" },
+    "SELECT " TIME(
+        "ts") " AS time, ts, account, mailbox, message_id, uid, size, sender, subject, action,"
+              " target, session, host FROM all_mailbox_events" },
+  { "incidents", "SELECT " TIME("ts") " AS time, ts, kind, ip, account, " DOMAIN(
+                     "account") " AS domain, queue_id,"
+                                " reason, host FROM all_incidents" },
   { "alerts",
-    "SELECT id, " TIME("ts") " AS time, ts, rule, severity, account, domain, ip, country, asn, count,"
-    " window_seconds, text, evidence, emit, CASE WHEN emitted IS NOT NULL THEN " TIME("emitted") " END"
-    " AS emitted FROM alert" },
+    "SELECT id, " TIME(
+        "ts") " AS time, ts, rule, severity, account, domain, ip, country, asn, count,"
+              " window_seconds, text, evidence, emit, CASE WHEN emitted IS NOT NULL THEN " TIME(
+                  "emitted") " END"
+                             " AS emitted FROM alert" },
   { "activity_daily",
-    "SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day, account, " DOMAIN("account") " AS domain,"
-    " sent, deferred, failed, received, rejected, bytes_sent, bytes_received, logins, failed_logins"
-    " FROM activity" },
+    "SELECT strftime('%Y-%m-%d', day*86400, 'unixepoch') AS day, account, " DOMAIN(
+        "account") " AS domain,"
+                   " sent, deferred, failed, received, rejected, bytes_sent, bytes_received, logins, failed_logins"
+                   " FROM activity" },
   { "log_tail",
-    "SELECT line, " TIME("ts") " AS time, ts, host, program, text, queue_id, message_id, session FROM line" },
+    "SELECT line, " TIME(
+        "ts") " AS time, ts, host, program, text, queue_id, message_id, session FROM line" },
   { "last_logins",
-    "SELECT account, " DOMAIN("account") " AS domain, {word service} AS service, " TIME("ts") " AS time,"
-    " ts, ip, country FROM last_login" },
+    "SELECT account, " DOMAIN("account") " AS domain, {word service} AS service, " TIME(
+        "ts") " AS time,"
+              " ts, ip, country FROM last_login" },
 };
 
 /* ---- words -------------------------------------------------------------------------------- */
@@ -572,7 +631,8 @@ append_word(GString *sql, const gchar *list, const gchar *column)
   for (guint i = 0; i < G_N_ELEMENTS(word_lists); i++)
     if (g_str_equal(word_lists[i].name, list))
       {
-        g_string_append_printf(sql, "(SELECT text FROM word WHERE id=%u+%s)", i * LIST_SIZE, column);
+        g_string_append_printf(sql, "(SELECT text FROM word WHERE id=%u+%s)", i * LIST_SIZE,
+                               column);
         return;
       }
   g_assert_not_reached();
@@ -621,12 +681,14 @@ expand_words(const gchar *arm)
 static gboolean
 put_view(sqlite3 *db, const gchar *name, const gchar *arms)
 {
-  gchar *exists = g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='view' AND name='%s'", name);
+  gchar *exists =
+      g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='view' AND name='%s'", name);
   gboolean ok;
 
   if (mt_sql_integer(db, exists, 0))
-    ok = mt_sql_execf(db, "UPDATE sqlite_schema SET sql='CREATE VIEW %s AS '||%Q WHERE type='view' AND name='%s'",
-                      name, arms, name);
+    ok = mt_sql_execf(
+        db, "UPDATE sqlite_schema SET sql='CREATE VIEW %s AS '||%Q WHERE type='view' AND name='%s'",
+        name, arms, name);
   else
     ok = mt_sql_execf(db, "CREATE VIEW %s AS %s", name, arms);
   g_free(exists);

@@ -20,7 +20,8 @@
 /* SQLite takes no more than 500 arms in a view; planning time grows with them. */
 #define MT_SEGMENTS_MAX 64
 
-/* The domain of a name that is an address, in small letters: what stands behind the last at sign. */
+/* The domain of a name that is an address, in small letters: what stands behind the last at sign.
+ */
 #define MT_SCHEMA_NAME_DOMAIN \
   "lower(substr(text, length(rtrim(text, replace(text, char(64), '')))+1))"
 

@@ -73,13 +73,13 @@ mt_scrub_hash(const MtScrub *scrub, MtSpan address)
 static gboolean
 is_address_byte(gchar c)
 {
-  return g_ascii_isalnum(c) || (guchar)c >= 0x80 || (c && strchr(".!#$%&'*+-/=?^_`{|}~", c));
+  return g_ascii_isalnum(c) || (guchar) c >= 0x80 || (c && strchr(".!#$%&'*+-/=?^_`{|}~", c));
 }
 
 static gboolean
 is_domain_byte(gchar c)
 {
-  return g_ascii_isalnum(c) || (guchar)c >= 0x80 || c == '.' || c == '-';
+  return g_ascii_isalnum(c) || (guchar) c >= 0x80 || c == '.' || c == '-';
 }
 
 static gboolean

@@ -245,8 +245,8 @@ stretch_nearest(MtSegments *segments, gint32 day)
   best->last_day = MAX(best->last_day, day);
   return mt_sql_execf(segments->db, "UPDATE segment SET first_day=%d, last_day=%d WHERE number=%d",
                       best->first_day, best->last_day, best->number)
-           ? best
-           : NULL;
+             ? best
+             : NULL;
 }
 
 static void

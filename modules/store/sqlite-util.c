@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-G_DEFINE_QUARK(mt-store-error-quark, mt_store_error)
+G_DEFINE_QUARK(mt - store - error - quark, mt_store_error)
 
 static MtStoreError
 kind_of(gint code)

@@ -62,8 +62,8 @@ make_file(const MtStoreSettings *settings, const gchar *path, GError **error)
     }
   if (fchmod(fd, mode) != 0 || (geteuid() == 0 && fchown(fd, settings->uid, settings->gid) != 0))
     {
-      g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN, "%s: owner and mode cannot be set: %s",
-                  path, g_strerror(errno));
+      g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN,
+                  "%s: owner and mode cannot be set: %s", path, g_strerror(errno));
       close(fd);
       g_unlink(path);
       return FALSE;
@@ -79,7 +79,8 @@ note_log(MtStore *store, gint code, gint pages, gint folded)
     {
       store->counters.unfolded++;
       if (!store->unfolded)
-        mt_store_note(store, "%s: its log cannot be folded back into it: %s; records are kept in the log",
+        mt_store_note(store,
+                      "%s: its log cannot be folded back into it: %s; records are kept in the log",
                       store->path, sqlite3_errstr(code));
       store->unfolded = TRUE;
       return;
@@ -93,10 +94,11 @@ note_log(MtStore *store, gint code, gint pages, gint folded)
   if (!store->waited)
     {
       store->counters.long_readers++;
-      mt_store_note(store,
-                    "%s: another program has been reading in one transaction for so long that the log "
-                    "has grown to %d MiB; it cannot be folded back until that ends",
-                    store->path, pages / (1048576 / PAGE_BYTES));
+      mt_store_note(
+          store,
+          "%s: another program has been reading in one transaction for so long that the log "
+          "has grown to %d MiB; it cannot be folded back until that ends",
+          store->path, pages / (1048576 / PAGE_BYTES));
     }
   store->waited = TRUE;
 }
@@ -116,8 +118,8 @@ static gboolean
 fold_log(MtStore *store)
 {
   gint log = 0, folded = 0;
-  gint code
-    = sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &folded) & 0xff;
+  gint code =
+      sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &folded) & 0xff;
 
   if (code == SQLITE_OK && folded == log && log > 2 * CHECKPOINT_PAGES)
     begin_log_anew(store, SQLITE_CHECKPOINT_RESTART, RESTART_TIMEOUT_MS);
@@ -159,9 +161,10 @@ open_database(MtStore *store, GError **error)
   sqlite3_extended_result_codes(store->db, 1);
   sqlite3_busy_timeout(store->db, store->patience_ms);
   /* auto_vacuum goes before the first table and before WAL, or it is ignored. */
-  if (!mt_sql_exec(store->db, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
-                              "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=FAST;"
-                              "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF")
+  if (!mt_sql_exec(store->db,
+                   "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
+                   "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=FAST;"
+                   "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF")
       || !mt_sql_execf(store->db, "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d", CACHE_KIB,
                        CHECKPOINT_PAGES * PAGE_BYTES))
     return mt_sql_fail(store->db, store->path, "opening the store", error);
@@ -210,7 +213,7 @@ make_key(MtStore *store)
 
   if (getrandom(store->key.k, sizeof store->key.k, 0) != sizeof store->key.k
       || sqlite3_prepare_v2(store->db, "INSERT INTO meta VALUES('key', ?1)", -1, &stmt, NULL)
-           != SQLITE_OK)
+             != SQLITE_OK)
     return FALSE;
   sqlite3_bind_blob(stmt, 1, store->key.k, sizeof store->key.k, SQLITE_STATIC);
   ok = mt_sql_run(stmt);
@@ -379,8 +382,8 @@ set_aside(MtStore *store, const gchar *why, GError **error)
 
       ok = g_rename(from, to) == 0 || errno == ENOENT;
       if (!ok)
-        g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_IO, "%s: is damaged and cannot be renamed: %s",
-                    from, g_strerror(errno));
+        g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_IO,
+                    "%s: is damaged and cannot be renamed: %s", from, g_strerror(errno));
       g_free(from);
       g_free(to);
       if (!ok)
@@ -466,7 +469,8 @@ reopen(MtStore *store, GError **error)
 static gboolean
 rescue_log(MtStore *store, GError **error)
 {
-  mt_store_note(store, "%s-wal: was removed or replaced while it was in use; what it held has been saved",
+  mt_store_note(store,
+                "%s-wal: was removed or replaced while it was in use; what it held has been saved",
                 store->path);
   if (sqlite3_wal_checkpoint_v2(store->db, "main", SQLITE_CHECKPOINT_FULL, NULL, NULL) != SQLITE_OK)
     return mt_sql_fail(store->db, store->path, "saving its log", error);
@@ -494,8 +498,9 @@ look_at_file(MtStore *store, GError **error)
     }
   if (stat(store->path, &info) != 0 || info.st_dev != store->device || info.st_ino != store->inode)
     {
-      mt_store_note(store, "%s: was removed or replaced while it was in use; records go into the file "
-                           "that is there now",
+      mt_store_note(store,
+                    "%s: was removed or replaced while it was in use; records go into the file "
+                    "that is there now",
                     store->path);
       return reopen(store, error);
     }
@@ -628,10 +633,12 @@ read_counters(MtStore *store)
   ids->reject = ids->mailbox = ids->incident = ids->pending = 1;
   store->alert_id = 0;
   store->start.horizon = MT_NO_TIME;
-  if (sqlite3_prepare_v2(store->db, "SELECT name, value FROM counter", -1, &stmt, NULL) != SQLITE_OK)
+  if (sqlite3_prepare_v2(store->db, "SELECT name, value FROM counter", -1, &stmt, NULL)
+      != SQLITE_OK)
     return FALSE;
   while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
-    fill_counter(store, (const gchar *) sqlite3_column_text(stmt, 0), sqlite3_column_int64(stmt, 1));
+    fill_counter(store, (const gchar *) sqlite3_column_text(stmt, 0),
+                 sqlite3_column_int64(stmt, 1));
   sqlite3_finalize(stmt);
   return code == SQLITE_DONE;
 }
@@ -643,10 +650,11 @@ read_state(MtStore *store)
   if (!read_counters(store))
     return FALSE;
   /* Once it is bulk it stays so, until the end; but what others have begun is indexed. */
-  store->segments.defer_indexes
-    = store->settings->bulk && (store->segments.defer_indexes || store->start.horizon == MT_NO_TIME);
-  return mt_segments_load(&store->segments)
-         && mt_scrub_load(store->scrub, store->db) && mt_guard_start(store->guard);
+  store->segments.defer_indexes =
+      store->settings->bulk
+      && (store->segments.defer_indexes || store->start.horizon == MT_NO_TIME);
+  return mt_segments_load(&store->segments) && mt_scrub_load(store->scrub, store->db)
+         && mt_guard_start(store->guard);
 }
 
 /* What SQLite calls damaged is set aside before the next turn. */
@@ -732,8 +740,8 @@ mt_store_commit(MtStore *store, const MtStoreWork *work, GError **error)
   if (store->read_error || !mt_writer_put_batch(store, work->batch)
       || (work->emit_mail && !mt_writer_put_mail_changes(store, work->batch->deliveries))
       || !mt_writer_put_watch(store, work->watch, work->emit_alerts)
-      || !mt_guard_write(store->guard)
-      || !mt_writer_put_counters(store) || store->read_error || !mt_sql_exec(store->db, "COMMIT"))
+      || !mt_guard_write(store->guard) || !mt_writer_put_counters(store) || store->read_error
+      || !mt_sql_exec(store->db, "COMMIT"))
     return fail(store, "writing records", error);
   store->begun = FALSE;
   mt_guard_committed(store->guard);
@@ -968,7 +976,8 @@ mt_store_put_lines(MtStore *store, const GArray *lines, GError **error)
   return mt_store_end_small(store, ok, "keeping raw lines", error);
 }
 
-/* ---- alerts and settings ---------------------------------------------------------------------- */
+/* ---- alerts and settings ----------------------------------------------------------------------
+ */
 
 const MtStoreCounters *
 mt_store_counters(const MtStore *store)
@@ -1000,12 +1009,13 @@ mt_store_mark_emitted(MtStore *store, gint64 id, MtTime at, GError **error)
 {
   if (!mt_store_begin_small(store, error))
     return FALSE;
-  return mt_store_end_small(store,
-                   mt_sql_execf(store->db,
-                                "UPDATE alert SET emitted=%lld WHERE id<=%lld AND emitted IS NULL"
-                                " AND emit=1",
-                                at, id),
-                   "marking alerts as emitted", error);
+  return mt_store_end_small(
+      store,
+      mt_sql_execf(store->db,
+                   "UPDATE alert SET emitted=%lld WHERE id<=%lld AND emitted IS NULL"
+                   " AND emit=1",
+                   at, id),
+      "marking alerts as emitted", error);
 }
 
 gboolean
@@ -1029,8 +1039,8 @@ mt_store_mark_notified(MtStore *store, const gchar *ids, MtTime at, GError **err
   if (!mt_store_begin_small(store, error))
     return FALSE;
   return mt_store_end_small(
-    store, mt_sql_execf(store->db, "UPDATE alert SET notified=%lld WHERE id IN (%s)", at, ids),
-    "marking alerts as notified", error);
+      store, mt_sql_execf(store->db, "UPDATE alert SET notified=%lld WHERE id IN (%s)", at, ids),
+      "marking alerts as notified", error);
 }
 
 gchar *
@@ -1060,7 +1070,7 @@ mt_store_set_meta(MtStore *store, const gchar *name, const gchar *value, GError 
     return TRUE;
   if (!mt_store_begin_small(store, error))
     return FALSE;
-  return mt_store_end_small(store,
-                   mt_sql_execf(store->db, "INSERT OR REPLACE INTO meta VALUES(%Q, %Q)", name, value),
-                   "remembering settings", error);
+  return mt_store_end_small(
+      store, mt_sql_execf(store->db, "INSERT OR REPLACE INTO meta VALUES(%Q, %Q)", name, value),
+      "remembering settings", error);
 }

@@ -17,19 +17,19 @@ typedef struct MtStore MtStore;
 typedef struct
 {
   const gchar *path;
-  guint mode;          /* of the file and its companions; 0: 0640 */
-  gint uid, gid;       /* -1: as they come */
-  gint retention_days; /* older records go; 0: none */
+  guint mode;            /* of the file and its companions; 0: 0640 */
+  gint uid, gid;         /* -1: as they come */
+  gint retention_days;   /* older records go; 0: none */
   gint64 max_size_bytes; /* oldest records go first beyond; 0: no limit */
-  guint raw_lines;     /* how many are kept verbatim */
-  gboolean bulk;       /* much at once: into an empty store, indexes are built at the end */
+  guint raw_lines;       /* how many are kept verbatim */
+  gboolean bulk;         /* much at once: into an empty store, indexes are built at the end */
 } MtStoreSettings;
 
 /* A line as it was logged. */
 typedef struct
 {
   MtTime at;
-  MtSpan host, program, text;          /* in a batch of their own */
+  MtSpan host, program, text;           /* in a batch of their own */
   MtSpan queue_id, message_id, session; /* of the records that it made */
 } MtRawLine;
 
@@ -123,11 +123,11 @@ gboolean mt_store_forget(MtStore *store, const gchar *address, guint64 *found, G
 gboolean mt_store_wipe(MtStore *store, const gchar *address, GError **error);
 
 #define MT_STORE_COUNTERS(X) \
-  X(absurd)      /* rows whose day is a clock's mistake */ \
-  X(rolled)      /* late lines' rows whose record has rolled off */ \
-  X(reopened)    /* the file was removed or replaced under us */ \
-  X(set_aside)   /* damaged files */ \
-  X(unfolded)    /* times that the log could not be folded back into the file */ \
+  X(absurd)       /* rows whose day is a clock's mistake */ \
+  X(rolled)       /* late lines' rows whose record has rolled off */ \
+  X(reopened)     /* the file was removed or replaced under us */ \
+  X(set_aside)    /* damaged files */ \
+  X(unfolded)     /* times that the log could not be folded back into the file */ \
   X(long_readers) /* times that a reader held the log until it was large */
 
 typedef struct

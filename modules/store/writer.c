@@ -8,7 +8,8 @@
 static const gchar *const once_sql[MT_ONCE_COUNT] = {
   [MT_ONCE_PUT_COUNTRY] = "INSERT OR IGNORE INTO country VALUES(?1, ?2)",
   [MT_ONCE_PUT_ACTIVITY] =
-      "INSERT INTO activity SELECT " MT_FEED_11 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
+      "INSERT INTO activity SELECT " MT_FEED_11
+      " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
       " failed=failed+excluded.failed, received=received+excluded.received,"
       " rejected=rejected+excluded.rejected, bytes_sent=bytes_sent+excluded.bytes_sent,"
@@ -21,7 +22,8 @@ static const gchar *const once_sql[MT_ONCE_COUNT] = {
       "INSERT INTO pair SELECT c1, c2 FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " ts=max(ts, excluded.ts)",
   [MT_ONCE_PUT_LAST_LOGIN] =
-      "INSERT INTO last_login SELECT " MT_FEED_5 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
+      "INSERT INTO last_login SELECT " MT_FEED_5
+      " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " ts=excluded.ts, ip=excluded.ip, country=excluded.country WHERE excluded.ts>=ts",
   [MT_ONCE_GET_PAIR] = "SELECT ts FROM pair WHERE key=?1",
   [MT_ONCE_PUT_LINE] = "INSERT INTO line SELECT " MT_FEED_8 " FROM feed",
@@ -36,7 +38,7 @@ mt_writer_once(MtStore *store, MtOnce which)
   if (!store->once[which]
       && sqlite3_prepare_v3(store->db, once_sql[which], -1, SQLITE_PREPARE_PERSISTENT,
                             &store->once[which], NULL)
-           != SQLITE_OK)
+             != SQLITE_OK)
     store->once[which] = NULL;
   return store->once[which];
 }
@@ -181,8 +183,7 @@ static gboolean
 leave_old_segment(MtStore *store, gint32 stored_day, gint32 day, MtStmt which, gint64 id)
 {
   if (stored_day == MT_NO_DAY || stored_day == day
-      || mt_segments_find(&store->segments, stored_day)
-           == mt_segments_find(&store->segments, day))
+      || mt_segments_find(&store->segments, stored_day) == mt_segments_find(&store->segments, day))
     return TRUE;
   return drop_row(store, stored_day, which, id);
 }
@@ -202,10 +203,9 @@ static void
 message_key(Binder *b, const MtMessageRow *row)
 {
   if (row->message_id.at)
-    integer(b, mt_message_key(
-                   mt_message_key_hash(&b->store->key,
-                                       mt_scrub_clean(b->store->scrub, row->message_id)),
-                   row->first_at));
+    integer(b, mt_message_key(mt_message_key_hash(&b->store->key,
+                                                  mt_scrub_clean(b->store->scrub, row->message_id)),
+                              row->first_at));
   else
     null(b);
 }
@@ -285,8 +285,8 @@ split_reply(Binder *b, const MtDeliveryRow *row, gint64 *form)
                          store->form, &part)
       || !has_come_before(store, mt_span(store->form->str, store->form->len)))
     return row->reply;
-  *form = mt_segment_name(&store->segments, b->segment,
-                          mt_span(store->form->str, store->form->len));
+  *form =
+      mt_segment_name(&store->segments, b->segment, mt_span(store->form->str, store->form->len));
   b->failed |= *form < 0;
   return part;
 }
@@ -742,9 +742,10 @@ mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries)
 static gboolean
 put_alerts(MtStore *store, const GArray *alerts, gboolean emit)
 {
-  static const gchar sql[] = "INSERT INTO alert(id, ts, rule, severity, account, domain, ip, country,"
-                             " asn, count, window_seconds, text, evidence, emit)"
-                             " SELECT " MT_FEED_13 ",c14 FROM feed";
+  static const gchar sql[] =
+      "INSERT INTO alert(id, ts, rule, severity, account, domain, ip, country,"
+      " asn, count, window_seconds, text, evidence, emit)"
+      " SELECT " MT_FEED_13 ",c14 FROM feed";
   Binder b = { .store = store };
   gboolean ok = TRUE;
 

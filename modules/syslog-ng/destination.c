@@ -40,7 +40,7 @@ typedef struct
   MtSources *sources; /* of lines that no syslog daemon has taken apart */
   struct iv_timer tick;
   gboolean in_batch;
-  guint failures; /* mt_shared_failures() when the batch began */
+  guint failures;  /* mt_shared_failures() when the batch began */
   gint64 began_us; /* when the batch did */
   guint in_batch_lines;
   GArray *old;         /* mt_shared_waiting(): lines of before a reload, not committed yet */
@@ -93,7 +93,8 @@ update_counters(MtDestination *self)
                                                      + mt_engine_counter_names[i].offset));
 }
 
-/* ---- the worker's thread ------------------------------------------------------------------------ */
+/* ---- the worker's thread ------------------------------------------------------------------------
+ */
 
 static void
 schedule_tick(MtDestination *self, gboolean busy)
@@ -170,7 +171,8 @@ tell(MtDestination *self, GError *error)
 {
   if (g_strcmp0(self->trouble, error->message) != 0)
     msg_error("mailtrail: lines cannot be stored now; they wait and are tried again",
-              evt_tag_str("driver", self->super.super.super.id), evt_tag_str("why", error->message));
+              evt_tag_str("driver", self->super.super.super.id),
+              evt_tag_str("why", error->message));
   g_free(self->trouble);
   self->trouble = g_strdup(error->message);
   g_error_free(error);
@@ -181,7 +183,8 @@ tell_over(MtDestination *self)
 {
   if (!self->trouble)
     return;
-  msg_notice("mailtrail: lines are stored again", evt_tag_str("driver", self->super.super.super.id));
+  msg_notice("mailtrail: lines are stored again",
+             evt_tag_str("driver", self->super.super.super.id));
   g_clear_pointer(&self->trouble, g_free);
 }
 
@@ -331,7 +334,8 @@ insert(LogThreadedDestDriver *s, LogMessage *msg)
   return batch_is_old(self) ? flush(s) : LTR_QUEUED;
 }
 
-/* ---- configuration ------------------------------------------------------------------------------- */
+/* ---- configuration
+ * ------------------------------------------------------------------------------- */
 
 MtSettings *
 mt_destination_settings(LogDriver *driver)
@@ -347,9 +351,10 @@ queue(LogPipe *s, LogMessage *msg, const LogPathOptions *path_options)
 
   if (!path_options->flow_control_requested
       && g_atomic_int_compare_and_exchange(&self->told_about_flow_control, 0, 1))
-    msg_warning("mailtrail: a log path to this destination has no flags(flow-control): lines that "
-                "wait when syslog-ng ends, or that do not fit into log-fifo-size(), are lost",
-                evt_tag_str("driver", self->super.super.super.id), log_pipe_location_tag(s));
+    msg_warning(
+        "mailtrail: a log path to this destination has no flags(flow-control): lines that "
+        "wait when syslog-ng ends, or that do not fit into log-fifo-size(), are lost",
+        evt_tag_str("driver", self->super.super.super.id), log_pipe_location_tag(s));
   self->queue(s, msg, path_options);
 }
 
@@ -391,8 +396,8 @@ init(LogPipe *s)
     }
   self->sources = mt_shared_sources(persist_name(s));
   mt_sources_set_zone(self->sources, self->settings.time_zone
-                                       ? self->settings.time_zone
-                                       : log_pipe_get_config(s)->recv_time_zone);
+                                         ? self->settings.time_zone
+                                         : log_pipe_get_config(s)->recv_time_zone);
   if (!log_threaded_dest_driver_init_method(s))
     return FALSE;
   register_counters(self, TRUE);

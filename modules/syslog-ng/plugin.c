@@ -23,8 +23,9 @@ mailtrail_module_init(PluginContext *context, CfgArgs *args)
 G_MODULE_EXPORT const ModuleInfo module_info = {
   .canonical_name = "mailtrail",
   .version = MT_VERSION,
-  .description = "Mail logs as records in SQLite: what became of a mail, who logged in from where, "
-                 "and alerts about suspicious logins.",
+  .description =
+      "Mail logs as records in SQLite: what became of a mail, who logged in from where, "
+      "and alerts about suspicious logins.",
   .core_revision = SYSLOG_NG_SOURCE_REVISION,
   .plugins = plugins,
   .plugins_len = G_N_ELEMENTS(plugins),

@@ -16,7 +16,7 @@ struct MtShared
 /* syslog-ng knows no place for what several drivers share: it is here. */
 static GMutex registry_lock;
 static GCond registry_changed;
-static GHashTable *registry; /* database -> MtShared */
+static GHashTable *registry;    /* database -> MtShared */
 static GHashTable *mail_wanted; /* databases whose mail a source emits */
 static gint64 wakes;
 static GHashTable *waiting; /* driver's persist name -> GArray of gint64 */

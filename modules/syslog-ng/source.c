@@ -79,7 +79,8 @@ save_mark(Bookmark *bookmark)
 static void
 set_mark(MtSource *self, gint64 id, gboolean is_mail)
 {
-  Bookmark *bookmark = ack_tracker_request_bookmark(MT_SOURCE_WORKER(&self->super)->super.ack_tracker);
+  Bookmark *bookmark =
+      ack_tracker_request_bookmark(MT_SOURCE_WORKER(&self->super)->super.ack_tracker);
   Mark *mark;
 
   if (!bookmark)
@@ -132,7 +133,8 @@ restore_position(MtSource *self)
   return TRUE;
 }
 
-/* ---- an event as a message -------------------------------------------------------------------- */
+/* ---- an event as a message --------------------------------------------------------------------
+ */
 
 static void
 set_message(LogMessage *msg, const MtRows *rows, const gchar *first)
@@ -174,7 +176,8 @@ post(MtSource *self, const MtRows *rows, gint64 id, gint pri, const gchar *first
   log_threaded_source_blocking_post(&self->super, msg);
 }
 
-/* ---- the source's thread ------------------------------------------------------------------------- */
+/* ---- the source's thread
+ * ------------------------------------------------------------------------- */
 
 static gboolean
 must_exit(MtSource *self)
@@ -214,9 +217,9 @@ send_mail(MtSource *self, MtQuery *query, GError **error)
     {
       gint64 seq = mt_rows_integer(changes, 0);
 
-      sql = g_strdup_printf("SELECT * FROM mail WHERE id=%" G_GINT64_FORMAT
-                            " AND outcome<>'queued'",
-                            mt_rows_integer(changes, 1));
+      sql =
+          g_strdup_printf("SELECT * FROM mail WHERE id=%" G_GINT64_FORMAT " AND outcome<>'queued'",
+                          mt_rows_integer(changes, 1));
       rows = mt_query_run(query, sql, NULL, error);
       g_free(sql);
       if (rows && mt_rows_next(rows, error))
@@ -330,7 +333,8 @@ request_exit(MT_SOURCE_RUN_ARGUMENT *argument)
   mt_shared_wake();
 }
 
-/* ---- configuration ------------------------------------------------------------------------------- */
+/* ---- configuration
+ * ------------------------------------------------------------------------------- */
 
 void
 mt_source_set_database(LogDriver *driver, const gchar *database)

@@ -39,8 +39,7 @@ typedef struct
   /* The open access with this key. */
   void (*access_by_key)(gpointer self, guint64 key, MtAccessFound found, gpointer sink);
   /* Accesses that began at @since or later and have not ended, at most @max. */
-  void (*open_accesses)(gpointer self, MtTime since, guint max, MtAccessFound found,
-                        gpointer sink);
+  void (*open_accesses)(gpointer self, MtTime since, guint max, MtAccessFound found, gpointer sink);
   /* Failed logins since @since, oldest first. */
   void (*failures_since)(gpointer self, MtTime since, MtFailureFound found, gpointer sink);
   /* All that waits. */

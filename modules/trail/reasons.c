@@ -14,8 +14,14 @@ typedef struct
   const gchar *said_by; /* whose wording it is */
 } Pattern;
 
-#define TEXT(reason, text, said_by) { MT_REASON_##reason, text, NULL, said_by }
-#define DSN(reason, dsn, said_by) { MT_REASON_##reason, NULL, dsn, said_by }
+#define TEXT(reason, text, said_by) \
+  { \
+    MT_REASON_##reason, text, NULL, said_by \
+  }
+#define DSN(reason, dsn, said_by) \
+  { \
+    MT_REASON_##reason, NULL, dsn, said_by \
+  }
 
 static const Pattern patterns[] = {
   TEXT(VIRUS, "virus", "any"),

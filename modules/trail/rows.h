@@ -81,22 +81,40 @@
   X(SYSTEM, "system")
 
 #define X(id, name) MT_STATE_##id,
-typedef enum { MT_STATES(X) MT_STATE_COUNT } MtState;
+typedef enum
+{
+  MT_STATES(X) MT_STATE_COUNT
+} MtState;
 #undef X
 #define X(id, name) MT_PARENT_##id,
-typedef enum { MT_PARENT_KINDS(X) MT_PARENT_KIND_COUNT } MtParentKind;
+typedef enum
+{
+  MT_PARENT_KINDS(X) MT_PARENT_KIND_COUNT
+} MtParentKind;
 #undef X
 #define X(id, name) MT_DIRECTION_##id,
-typedef enum { MT_DIRECTIONS(X) MT_DIRECTION_COUNT } MtDirection;
+typedef enum
+{
+  MT_DIRECTIONS(X) MT_DIRECTION_COUNT
+} MtDirection;
 #undef X
 #define X(id, name) MT_OUTCOME_##id,
-typedef enum { MT_OUTCOMES(X) MT_OUTCOME_COUNT } MtOutcome;
+typedef enum
+{
+  MT_OUTCOMES(X) MT_OUTCOME_COUNT
+} MtOutcome;
 #undef X
 #define X(id, name) MT_REASON_##id,
-typedef enum { MT_REASONS(X) MT_REASON_COUNT } MtReason;
+typedef enum
+{
+  MT_REASONS(X) MT_REASON_COUNT
+} MtReason;
 #undef X
 #define X(id, name) MT_INCIDENT_##id,
-typedef enum { MT_INCIDENTS(X) MT_INCIDENT_COUNT } MtIncident;
+typedef enum
+{
+  MT_INCIDENTS(X) MT_INCIDENT_COUNT
+} MtIncident;
 #undef X
 
 /* Country of an address as ISO 3166-1 alpha-2, NUL-terminated; "" is unknown. */
@@ -124,10 +142,10 @@ enum
 typedef struct
 {
   gint64 id;
-  gint64 root_id;     /* the message it was first, own id if it is that */
-  MtTime root_at;     /* the root's first line */
-  gint32 day;         /* of root_at: where the row lies */
-  gint32 stored_day;  /* where it lies on disk, MT_NO_DAY if nowhere */
+  gint64 root_id;    /* the message it was first, own id if it is that */
+  MtTime root_at;    /* the root's first line */
+  gint32 day;        /* of root_at: where the row lies */
+  gint32 stored_day; /* where it lies on disk, MT_NO_DAY if nowhere */
   MtTime first_at;
   MtTime last_at;
   MtTime dequeued_at; /* MT_NO_TIME while queued */
@@ -176,14 +194,14 @@ typedef struct
 {
   gint64 id;
   gint64 message_id;
-  gint32 day;        /* as the message's */
+  gint32 day; /* as the message's */
   gint32 stored_day;
-  gboolean removed;  /* must go from the disk */
-  MtTime mail_at;    /* the root's first line: when the mail came in */
-  MtTime last_at;    /* of the last attempt */
+  gboolean removed; /* must go from the disk */
+  MtTime mail_at;   /* the root's first line: when the mail came in */
+  MtTime last_at;   /* of the last attempt */
   MtSpan recipient;
   MtSpan orig_recipient;
-  MtSpan sender;     /* the message's, for the index */
+  MtSpan sender; /* the message's, for the index */
   MtSpan relay_name;
   MtSpan relay_ip;
   MtSpan transport;
@@ -225,7 +243,7 @@ typedef struct
   gint64 id;
   gint32 day;
   gint32 stored_day;
-  guint64 key;     /* hash of what its end is found by */
+  guint64 key; /* hash of what its end is found by */
   MtTime at;
   MtTime last_at;  /* of what was last seen of it */
   MtTime ended_at; /* MT_NO_TIME while open */
@@ -238,7 +256,7 @@ typedef struct
   MtSpan client;
   MtSpan city;
   MtSpan country_name;
-  gint64 asn;      /* 0: unknown */
+  gint64 asn; /* 0: unknown */
   MtCountry country;
   MtWord service;
   gint64 tls;

@@ -126,7 +126,8 @@ add_incident(MtTrail *trail, MtIncident kind, const MtLine *line, const MtEvent 
   row.ip = keep_ip(trail, mt_event_ip(event, MT_F_CLIENT_IP));
   if (!row.ip.at)
     row.ip = keep_ip(trail, mt_event_ip(event, MT_F_RELAY_IP));
-  row.account = keep(trail, event, mt_event_has(event, MT_F_ACCOUNT) ? MT_F_ACCOUNT : MT_F_AUTH_USER);
+  row.account =
+      keep(trail, event, mt_event_has(event, MT_F_ACCOUNT) ? MT_F_ACCOUNT : MT_F_AUTH_USER);
   row.queue_id = keep(trail, event, MT_F_QUEUE_ID);
   row.reason = keep(trail, event, MT_F_REASON);
   row.host = mt_batch_text(trail->made, line->host);
@@ -150,8 +151,8 @@ fill_reject(MtTrail *trail, const MtLine *line, const MtEvent *event, MtRejectRo
   row->host = mt_batch_text(trail->made, line->host);
   row->code = mt_event_number(event, MT_F_CODE, MT_NO_NUMBER);
   row->action = mt_event_word(event, MT_F_ACTION);
-  row->reason_class
-    = mt_judge_reason(trail, mt_event_text(event, MT_F_DSN), mt_event_text(event, MT_F_REASON));
+  row->reason_class =
+      mt_judge_reason(trail, mt_event_text(event, MT_F_DSN), mt_event_text(event, MT_F_REASON));
 }
 
 /* Only what was refused is a refusal; held, redirected and warned of goes on. */

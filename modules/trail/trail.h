@@ -19,14 +19,14 @@ typedef struct MtTrail MtTrail;
 
 typedef struct
 {
-  const GArray *local_networks; /* MtNetwork: clients that are ours */
+  const GArray *local_networks;      /* MtNetwork: clients that are ours */
   const gchar *const *local_domains; /* NULL-terminated (nullable): domains that live here */
-  gboolean learn_domains;       /* also take those that mail is delivered into here */
+  gboolean learn_domains;            /* also take those that mail is delivered into here */
   gboolean store_subject;
   gboolean store_unknown_accounts;
   const gchar *const *ignore_mail;   /* NULL-terminated (nullable) */
   const gchar *const *ignore_access; /* NULL-terminated (nullable) */
-  guint max_messages;           /* kept in memory beyond a batch */
+  guint max_messages;                /* kept in memory beyond a batch */
 } MtTrailSettings;
 
 /* Default for max_messages: about 7 MiB; with more, an import is no faster. */
@@ -40,10 +40,10 @@ typedef struct
 } MtTrailStart;
 
 #define MT_TRAIL_COUNTERS(X) \
-  X(orphaned) /* lines that name what was never seen */ \
-  X(evicted)  /* records that left memory for the disk */ \
-  X(late)     /* lines that found their record only on disk */ \
-  X(dropped)  /* lines of no use: no queue ID, no time */ \
+  X(orphaned)  /* lines that name what was never seen */ \
+  X(evicted)   /* records that left memory for the disk */ \
+  X(late)      /* lines that found their record only on disk */ \
+  X(dropped)   /* lines of no use: no queue ID, no time */ \
   X(untrusted) /* lines of writers that are not believed */
 
 typedef struct

@@ -444,7 +444,8 @@ is_part(const Recent *recent, const MtWatch *watch, const MtLook *look, guint ru
   return recent->source == mt_hash_span(&watch->key, look->source);
 }
 
-/* Into the first *@count of @latest, latest first; of equals the one that came first stays first. */
+/* Into the first *@count of @latest, latest first; of equals the one that came first stays first.
+ */
 static void
 insert_by_time(const Recent **latest, guint *count, const Recent *recent)
 {

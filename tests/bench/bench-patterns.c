@@ -16,16 +16,17 @@
 #include <pcre2.h>
 #include <stdio.h>
 
-#define HEAD                                                                   \
-  "(?<time>[A-Z][a-z]{2} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d) (?<host>\\S+) "       \
+#define HEAD \
+  "(?<time>[A-Z][a-z]{2} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d) (?<host>\\S+) " \
   "(?=(?<program>[^ \\[:]++)(?:\\[(?<pid>\\d++)\\])?: )"
 
 #define POSTFIX(daemon) "postfix/(?:[^ /\\[]++/)?" daemon "\\[\\d++\\]: "
 #define QUEUE_ID(field) "(?<" field ">[0-9A-Za-z]{5,31}+)"
 #define PEER(name, ip) "(?:unknown|(?<" name ">[^\\[ ]++))\\[(?<" ip ">[^\\]]++)\\]"
 #define CLIENT PEER("client_name", "client_ip")
-#define DELIVERY(relay)                                                        \
-  ": to=<(?<recipient>[^>]*+)>, " relay ", delay=(?<delay>[\\d.]++), "         \
+#define DELIVERY(relay) \
+  ": to=<(?<recipient>[^>]*+)>, " relay \
+  ", delay=(?<delay>[\\d.]++), " \
   "delays=[\\d./]++, dsn=(?<dsn>[\\d.]++), status=(?<status>\\w++) "
 #define PID_AND_SESSION "<\\d++><(?<session>[^>]++)>: "
 
@@ -109,8 +110,8 @@ compile(Pattern *pattern, const gchar *text)
   guint32 n_names, entry_bytes;
   const guchar *names;
 
-  pattern->code = pcre2_compile((PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, PCRE2_ANCHORED, &error,
-                                &at, NULL);
+  pattern->code =
+      pcre2_compile((PCRE2_SPTR) text, PCRE2_ZERO_TERMINATED, PCRE2_ANCHORED, &error, &at, NULL);
   if (!pattern->code)
     g_error("pattern does not compile at byte %" G_GSIZE_FORMAT ": %s", at, text);
   if (pcre2_jit_compile(pattern->code, PCRE2_JIT_COMPLETE) != 0)
@@ -122,7 +123,7 @@ compile(Pattern *pattern, const gchar *text)
     pattern->field[i] = -1;
   for (guint i = 0; i < n_names; i++, names += entry_bytes)
     pattern->field[names[0] << 8 | names[1]] =
-        mt_field_by_name(mt_span_of_string((const gchar *)names + 2));
+        mt_field_by_name(mt_span_of_string((const gchar *) names + 2));
 }
 
 static void
@@ -146,7 +147,7 @@ static void
 parse_line(gpointer data, MtSpan line)
 {
   Peer *peer = data;
-  PCRE2_SPTR subject = (PCRE2_SPTR)line.at;
+  PCRE2_SPTR subject = (PCRE2_SPTR) line.at;
   gsize body;
 
   if (pcre2_jit_match(peer->head.code, subject, line.len, 0, 0, peer->match, NULL) < 0)

@@ -189,8 +189,8 @@ static gboolean
 needs_quotes(const GString *value)
 {
   for (gsize i = 0; i < value->len; i++)
-    if ((guchar)value->str[i] <= ' ' || strchr("\"\\", value->str[i])
-        || (guchar)value->str[i] >= 0x7f)
+    if ((guchar) value->str[i] <= ' ' || strchr("\"\\", value->str[i])
+        || (guchar) value->str[i] >= 0x7f)
       return TRUE;
   return value->len == 0;
 }

@@ -87,7 +87,7 @@ test_every_rule_is_hit(gconstpointer data)
       if (!is_hit(fixture, rule))
         {
           g_test_message("no example for the rule \"%.*s\" (%s) of table %d",
-                         (gint)rule->prefix.len, rule->prefix.at, mt_event_kind_name(rule->event),
+                         (gint) rule->prefix.len, rule->prefix.at, mt_event_kind_name(rule->event),
                          t);
           missed++;
         }
@@ -105,8 +105,8 @@ test_order_does_not_matter(gconstpointer data)
       for (const MtRule *b = a + 1; b->prefix.at; b++)
         if (mt_span_starts(b->prefix, a->prefix))
           {
-            g_test_message("table %d: \"%.*s\" hides \"%.*s\"", t, (gint)a->prefix.len,
-                           a->prefix.at, (gint)b->prefix.len, b->prefix.at);
+            g_test_message("table %d: \"%.*s\" hides \"%.*s\"", t, (gint) a->prefix.len,
+                           a->prefix.at, (gint) b->prefix.len, b->prefix.at);
             g_test_fail();
           }
 }
@@ -177,7 +177,7 @@ test_unknown_key_is_passed_over(gconstpointer data)
       GString *longer;
 
       parse_bytes(example, example->line->str, example->line->len, &before);
-      if (!before.rule || !((const MtRule *)before.rule)->keys || mt_event_has(&before, MT_F_REPLY)
+      if (!before.rule || !((const MtRule *) before.rule)->keys || mt_event_has(&before, MT_F_REPLY)
           || mt_event_has(&before, MT_F_AUTH_USER))
         continue; /* free text, and names that may hold anything, go on to the end */
       longer = g_string_new_len(example->line->str, example->line->len);

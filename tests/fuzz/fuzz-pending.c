@@ -5,7 +5,7 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  MtPending pending = { .at = 0, .data = (gchar *)data, .data_bytes = size };
+  MtPending pending = { .at = 0, .data = (gchar *) data, .data_bytes = size };
   GString *json = g_string_new(NULL);
   MtEvent event;
   MtLine line;

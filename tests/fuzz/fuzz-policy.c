@@ -41,7 +41,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   GError *error = NULL;
   MtPolicy *policy;
 
-  FUZZ_CHECK(file >= 0 && fchmod(file, 0600) == 0 && write(file, data, size) == (ssize_t)size);
+  FUZZ_CHECK(file >= 0 && fchmod(file, 0600) == 0 && write(file, data, size) == (ssize_t) size);
   policy = mt_policy_read(path, &error);
   if (policy)
     ask(policy);

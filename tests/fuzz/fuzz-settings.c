@@ -22,7 +22,7 @@ check_remembered(const MtSettings *settings)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-  gchar *text = g_strndup((const gchar *)data, size), **lines = g_strsplit(text, "\n", 40);
+  gchar *text = g_strndup((const gchar *) data, size), **lines = g_strsplit(text, "\n", 40);
   MtSettings settings, copy;
   MtTime time;
 

@@ -6,7 +6,7 @@ static gboolean
 has_control(const GString *text)
 {
   for (gsize i = 0; i < text->len; i++)
-    if ((guchar)text->str[i] < 0x20 || text->str[i] == 0x7f)
+    if ((guchar) text->str[i] < 0x20 || text->str[i] == 0x7f)
       return TRUE;
   return FALSE;
 }

@@ -27,9 +27,9 @@ report(Disk *disk, const MtMessageRow *message, MtMessageFound found, gpointer s
 
   g_hash_table_iter_init(&iter, disk->deliveries);
   while (g_hash_table_iter_next(&iter, NULL, &row))
-    if (((MtDeliveryRow *)row)->message_id == message->id)
+    if (((MtDeliveryRow *) row)->message_id == message->id)
       g_array_append_vals(rows, row, 1);
-  found(sink, message, (MtDeliveryRow *)(gpointer)rows->data, rows->len);
+  found(sink, message, (MtDeliveryRow *) (gpointer) rows->data, rows->len);
   g_array_free(rows, TRUE);
 }
 
@@ -79,7 +79,7 @@ by_parent(gpointer self, gint64 parent_id, MtMessageFound found, gpointer sink)
 
   g_hash_table_iter_init(&iter, disk->messages);
   while (g_hash_table_iter_next(&iter, NULL, &row))
-    if (((MtMessageRow *)row)->parent_id == parent_id)
+    if (((MtMessageRow *) row)->parent_id == parent_id)
       report(disk, row, found, sink);
 }
 
@@ -89,9 +89,9 @@ access_by_key(gpointer self, guint64 key, MtAccessFound found, gpointer sink)
   GHashTableIter iter;
   gpointer row;
 
-  g_hash_table_iter_init(&iter, ((Disk *)self)->accesses);
+  g_hash_table_iter_init(&iter, ((Disk *) self)->accesses);
   while (g_hash_table_iter_next(&iter, NULL, &row))
-    if (((MtAccessRow *)row)->key == key && ((MtAccessRow *)row)->ended_at == MT_NO_TIME)
+    if (((MtAccessRow *) row)->key == key && ((MtAccessRow *) row)->ended_at == MT_NO_TIME)
       found(sink, row);
 }
 
@@ -101,9 +101,9 @@ open_accesses(gpointer self, MtTime since, guint max, MtAccessFound found, gpoin
   GHashTableIter iter;
   gpointer row;
 
-  g_hash_table_iter_init(&iter, ((Disk *)self)->accesses);
+  g_hash_table_iter_init(&iter, ((Disk *) self)->accesses);
   while (max && g_hash_table_iter_next(&iter, NULL, &row))
-    if (((MtAccessRow *)row)->at >= since && ((MtAccessRow *)row)->ended_at == MT_NO_TIME)
+    if (((MtAccessRow *) row)->at >= since && ((MtAccessRow *) row)->ended_at == MT_NO_TIME)
       {
         found(sink, row);
         max--;
@@ -116,9 +116,9 @@ failures_since(gpointer self, MtTime since, MtFailureFound found, gpointer sink)
   GHashTableIter iter;
   gpointer row;
 
-  g_hash_table_iter_init(&iter, ((Disk *)self)->failures);
+  g_hash_table_iter_init(&iter, ((Disk *) self)->failures);
   while (g_hash_table_iter_next(&iter, NULL, &row))
-    if (((MtFailureRow *)row)->at >= since)
+    if (((MtFailureRow *) row)->at >= since)
       found(sink, row);
 }
 
@@ -128,7 +128,7 @@ pendings(gpointer self, MtPendingFound found, gpointer sink)
   GHashTableIter iter;
   gpointer row;
 
-  g_hash_table_iter_init(&iter, ((Disk *)self)->pendings);
+  g_hash_table_iter_init(&iter, ((Disk *) self)->pendings);
   while (g_hash_table_iter_next(&iter, NULL, &row))
     found(sink, row);
 }
@@ -140,7 +140,7 @@ deliveries_of(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient
   GHashTableIter iter;
   gpointer row;
 
-  g_hash_table_iter_init(&iter, ((Disk *)self)->deliveries);
+  g_hash_table_iter_init(&iter, ((Disk *) self)->deliveries);
   while (g_hash_table_iter_next(&iter, NULL, &row))
     {
       const MtDeliveryRow *delivery = row;
@@ -153,22 +153,22 @@ deliveries_of(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient
 
 /* ---- a commit ---------------------------------------------------------------------------- */
 
-#define PUT(disk, batch, rows, Type)                      \
-  for (guint i = 0; i < (batch)->rows->len; i++)          \
-    {                                                     \
+#define PUT(disk, batch, rows, Type) \
+  for (guint i = 0; i < (batch)->rows->len; i++) \
+    { \
       Type *row = &g_array_index((batch)->rows, Type, i); \
-                                                          \
-      g_hash_table_insert((disk)->rows, &row->id, row);   \
+\
+      g_hash_table_insert((disk)->rows, &row->id, row); \
     }
 
-#define PUT_OR_REMOVE(disk, batch, rows, Type)            \
-  for (guint i = 0; i < (batch)->rows->len; i++)          \
-    {                                                     \
+#define PUT_OR_REMOVE(disk, batch, rows, Type) \
+  for (guint i = 0; i < (batch)->rows->len; i++) \
+    { \
       Type *row = &g_array_index((batch)->rows, Type, i); \
-                                                          \
-      if (row->removed)                                   \
-        g_hash_table_remove((disk)->rows, &row->id);      \
-      else                                                \
+\
+      if (row->removed) \
+        g_hash_table_remove((disk)->rows, &row->id); \
+      else \
         g_hash_table_insert((disk)->rows, &row->id, row); \
     }
 
@@ -283,16 +283,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
   MtCursor cur = mt_cursor(fuzz_span(data, size));
   MtHashKey key = { { 1, 2 } };
   MtTrailSettings settings = { .learn_domains = TRUE, .store_subject = TRUE, .max_messages = 100 };
-  Disk disk = { g_ptr_array_new_with_free_func((GDestroyNotify)mt_batch_free),
+  Disk disk = { g_ptr_array_new_with_free_func((GDestroyNotify) mt_batch_free),
                 new_rows(),
                 new_rows(),
                 new_rows(),
                 new_rows(),
                 new_rows(),
                 { MT_NO_TIME, { 1, 1, 1, 1, 1, 1, 1, 1 } } };
-  MtTrailBacking backing = { &disk,         by_queue_id,   by_message_id,  by_parent,
-                             access_by_key, open_accesses, failures_since, pendings,
-                             deliveries_of };
+  MtTrailBacking backing = { &disk,          by_queue_id,   by_message_id,
+                             by_parent,      access_by_key, open_accesses,
+                             failures_since, pendings,      deliveries_of };
   MtTrail *trail;
 
   if (mt_scan_char(&cur, '\x04'))

@@ -13,7 +13,7 @@ run_file(const gchar *path)
   if (!g_file_get_contents(path, &text, &len, &error))
     g_error("%s", error->message);
   copy = g_memdup2(text, MAX(len, 1)); /* of exactly its size */
-  LLVMFuzzerTestOneInput((const uint8_t *)copy, len);
+  LLVMFuzzerTestOneInput((const uint8_t *) copy, len);
   g_free(copy);
   g_free(text);
   return 1;

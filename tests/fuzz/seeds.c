@@ -29,7 +29,7 @@ put_example(const MtDialect *dialect, const SpecExample *example, guint number)
 {
   static const MtField addresses[] = { MT_F_CLIENT_IP, MT_F_LOCAL_IP, MT_F_RELAY_IP };
   const GString *line = example->line;
-  gchar *stamp = g_strdup_printf("%c%.*s", 'a' + number % 4, (gint)MIN(line->len, 40), line->str);
+  gchar *stamp = g_strdup_printf("%c%.*s", 'a' + number % 4, (gint) MIN(line->len, 40), line->str);
   MtEvent event;
   MtLine head;
 
@@ -89,7 +89,7 @@ put_chunk(const MtDialect *dialect, GPtrArray *examples, guint first)
       const SpecExample *example = g_ptr_array_index(examples, i);
 
       for (guint b = 0; example->before && b < example->before->len; b++)
-        g_string_append_printf(lines, "%s\n", (gchar *)g_ptr_array_index(example->before, b));
+        g_string_append_printf(lines, "%s\n", (gchar *) g_ptr_array_index(example->before, b));
       g_string_append_len(lines, example->line->str, example->line->len);
       g_string_append_c(lines, '\n');
       g_string_append_len(run, example->line->str, example->line->len);
@@ -130,8 +130,9 @@ put_settings(void)
   static const gchar *const values[] = { "yes",    "0640",         "10",
                                          "512MiB", "192.0.2.0/24", "2001:db8::/32",
                                          "root",   "/nonexistent", "example.com" };
-  static const gchar times[] = "now\ntoday\nyesterday\n2h\n7d\n3w\n2026-03-09\n2026-03-09T12:43\n"
-                               "2026-03-09T12:43:51.123456+01:00\n";
+  static const gchar times[] =
+      "now\ntoday\nyesterday\n2h\n7d\n3w\n2026-03-09\n2026-03-09T12:43\n"
+      "2026-03-09T12:43:51.123456+01:00\n";
   const gchar *name;
 
   put("settings", "times", 0, times, strlen(times));
@@ -178,7 +179,7 @@ add_rules(GHashTable *words, const MtRule *rules)
       add_word(words, rule->prefix);
       for (const MtKey *key = rule->keys; key && key->name.at; key++)
         {
-          gchar *with = g_strdup_printf(", %.*s=", (gint)key->name.len, key->name.at);
+          gchar *with = g_strdup_printf(", %.*s=", (gint) key->name.len, key->name.at);
 
           add_word(words, mt_span_of_string(with));
           g_free(with);
@@ -208,7 +209,7 @@ put_dictionary(void)
       fputc('"', file);
       for (const gchar *c = word; *c; c++)
         if (*c == '"' || *c == '\\' || !g_ascii_isprint(*c))
-          fprintf(file, "\\x%02x", (guchar)*c);
+          fprintf(file, "\\x%02x", (guchar) *c);
         else
           fputc(*c, file);
       fputs("\"\n", file);

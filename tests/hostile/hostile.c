@@ -115,7 +115,7 @@ static void
 append_address(GString *to, MtSpan text)
 {
   const gchar *at = text.len ? memrchr(text.at, '@', text.len) : NULL;
-  gsize local = at ? (gsize)(at - text.at) : text.len;
+  gsize local = at ? (gsize) (at - text.at) : text.len;
 
   gboolean quotes = needs_quotes(text.at, local);
 
@@ -197,7 +197,7 @@ is_quoted_there(const HostilePlace *place, const gchar *at)
     {
       MtSpan text;
 
-      if (mt_field_type(field) != MT_TYPE_TEXT || field == (gint)place->field
+      if (mt_field_type(field) != MT_TYPE_TEXT || field == (gint) place->field
           || (is_prose(field) && field != MT_F_SUBJECT && !header))
         continue;
       text = mt_event_text(&place->event, field);

@@ -209,7 +209,7 @@ tell(Outcome *outcome, const HostilePlace *place, const gchar *what, const GStri
   is = spec_event_text(after);
   g_test_message("line %d: %s in %s changes %s:\n   line %.*s\n   was %s\n   is  %s",
                  place->example->number, "text", mt_field_name(place->field), what,
-                 (gint)MIN(line->len, 900), line->str, place->example->expected, is);
+                 (gint) MIN(line->len, 900), line->str, place->example->expected, is);
   g_free(is);
 }
 
@@ -389,7 +389,7 @@ try_pattern(const HostilePlace *place, MtSpan pattern, gboolean long_too)
   if (slow)
     g_test_message("line %d: %s of \"%.*s\": %d KiB take %" G_GINT64_FORMAT
                    " us, %d KiB %" G_GINT64_FORMAT " us",
-                   place->example->number, mt_field_name(place->field), (gint)pattern.len,
+                   place->example->number, mt_field_name(place->field), (gint) pattern.len,
                    pattern.at, LARGE_BYTES / TIMES / 1024, small / 1000, LARGE_BYTES / 1024,
                    larger / 1000);
   g_assert_false(slow);

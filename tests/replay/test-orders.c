@@ -68,8 +68,8 @@ commit(Player *player)
 static void
 start(Player *player)
 {
-  static const gchar *const domains[]
-    = { "example.com", "example.org", "shop.example.net", "klinik.example.de" };
+  static const gchar *const domains[] = { "example.com", "example.org", "shop.example.net",
+                                          "klinik.example.de" };
   gchar *database;
 
   player->directory = g_dir_make_tmp("mailtrail-orders-XXXXXX", NULL);
@@ -177,7 +177,8 @@ dump(Player *player)
   return text;
 }
 
-/* ---- orders ------------------------------------------------------------------------------------ */
+/* ---- orders ------------------------------------------------------------------------------------
+ */
 
 static gint
 by_due(gconstpointer a, gconstpointer b)
@@ -191,9 +192,9 @@ by_due(gconstpointer a, gconstpointer b)
 static gint64
 lateness(const MtLine *line, guint32 salt)
 {
-  gchar *process = g_strdup_printf("%.*s %.*s %" G_GINT64_FORMAT " %u", (gint) line->host.len,
-                                   line->host.at, (gint) line->program.len, line->program.at,
-                                   line->pid, salt);
+  gchar *process =
+      g_strdup_printf("%.*s %.*s %" G_GINT64_FORMAT " %u", (gint) line->host.len, line->host.at,
+                      (gint) line->program.len, line->program.at, line->pid, salt);
   guint32 hash = g_str_hash(process) * 2654435761u;
 
   g_free(process);
@@ -291,7 +292,8 @@ test_variant(gconstpointer data)
   g_free(rows);
 }
 
-/* ---- the log --------------------------------------------------------------------------------------- */
+/* ---- the log
+ * --------------------------------------------------------------------------------------- */
 
 static void
 read_log(Log *log, const gchar *path)

@@ -115,8 +115,8 @@ ask(Player *player, const Replay *replay, gint number)
   for (; mt_rows_next(rows, &error); next++)
     {
       gchar *is = row_text(rows);
-      const gchar *want
-        = g_str_has_prefix(replay->lines[next], "= ") ? replay->lines[next] + 2 : "(no more rows)";
+      const gchar *want =
+          g_str_has_prefix(replay->lines[next], "= ") ? replay->lines[next] + 2 : "(no more rows)";
 
       if (!g_str_equal(is, want))
         {

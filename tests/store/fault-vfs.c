@@ -23,7 +23,7 @@ static struct
 static sqlite3_file *
 real_of(sqlite3_file *file)
 {
-  return ((File *)file)->real;
+  return ((File *) file)->real;
 }
 
 /* Is it this operation's turn to fail? */
@@ -62,7 +62,7 @@ x_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
   state.writes++;
   if (fires(FAULT_FULL))
     return SQLITE_FULL;
-  if (fires(FAULT_WRITE) || (((File *)file)->is_database && fires(FAULT_CHECKPOINT)))
+  if (fires(FAULT_WRITE) || (((File *) file)->is_database && fires(FAULT_CHECKPOINT)))
     return SQLITE_IOERR_WRITE;
   return real_of(file)->pMethods->xWrite(real_of(file), from, bytes, at);
 }
@@ -167,7 +167,7 @@ static const sqlite3_io_methods methods = { .iVersion = 2,
 static int
 x_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out)
 {
-  File *ours = (File *)file;
+  File *ours = (File *) file;
   int code = state.real->xOpen(state.real, name, ours->real, flags, out);
 
   ours->is_database = (flags & SQLITE_OPEN_MAIN_DB) != 0;

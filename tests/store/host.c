@@ -8,7 +8,7 @@
 static void
 hear(gpointer user, MtLogLevel level, const gchar *message)
 {
-  g_ptr_array_add(((Host *)user)->told, g_strdup(message));
+  g_ptr_array_add(((Host *) user)->told, g_strdup(message));
 }
 
 gboolean

@@ -35,19 +35,22 @@ make_log(void)
       LINE("postfix/cleanup[12]: AA%08u: message-id=<%u@example.org>", i, i);
       LINE("postfix/qmgr[13]: AA%08u: from=<ann%u@example.org>, size=1000, nrcpt=1 (queue active)",
            i, i % 17);
-      LINE("dovecot: lmtp(bob%u@example.com)<77><SeSSion%u>: sieve: msgid=<%u@example.org>: stored "
-           "mail into "
-           "mailbox 'INBOX'",
-           i % 11, i, i);
-      LINE("postfix/lmtp[14]: AA%08u: to=<bob%u@example.com>, relay=mail[private/lmtp], delay=1, "
-           "delays=0.1/0/0.5/0.4, dsn=2.0.0, status=sent (250 2.0.0 <bob%u@example.com> SeSSion%u "
-           "Saved)",
-           i, i % 11, i % 11, i);
+      LINE(
+          "dovecot: lmtp(bob%u@example.com)<77><SeSSion%u>: sieve: msgid=<%u@example.org>: stored "
+          "mail into "
+          "mailbox 'INBOX'",
+          i % 11, i, i);
+      LINE(
+          "postfix/lmtp[14]: AA%08u: to=<bob%u@example.com>, relay=mail[private/lmtp], delay=1, "
+          "delays=0.1/0/0.5/0.4, dsn=2.0.0, status=sent (250 2.0.0 <bob%u@example.com> SeSSion%u "
+          "Saved)",
+          i, i % 11, i % 11, i);
       LINE("postfix/qmgr[13]: AA%08u: removed", i);
-      LINE("dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 "
-           "secs): "
-           "user=<%cbob@example.com>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.1, session=<f%u>",
-           'a' + i % 11, i);
+      LINE(
+          "dovecot: imap-login: Disconnected: Connection closed (auth failed, 1 attempts in 2 "
+          "secs): "
+          "user=<%cbob@example.com>, method=PLAIN, rip=198.51.100.7, lip=192.0.2.1, session=<f%u>",
+          'a' + i % 11, i);
 #undef LINE
     }
 }

@@ -21,19 +21,20 @@ open_file(const gchar *path, const char *vfs)
 {
   sqlite3 *db;
 
-  g_assert_cmpint(
-    sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs), ==, SQLITE_OK);
+  g_assert_cmpint(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs), ==,
+                  SQLITE_OK);
   /* A cache that the larger transactions do not fit into: pages go into the log, are read
    * back, and are changed there. */
-  g_assert_true(mt_sql_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=20"));
+  g_assert_true(
+      mt_sql_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=20"));
   return db;
 }
 
 static void
 set_up(Pair *pair, gconstpointer data)
 {
-  static const gchar schema[]
-    = "CREATE TABLE t(k INTEGER PRIMARY KEY, x BLOB); CREATE INDEX t_x ON t(x);";
+  static const gchar schema[] =
+      "CREATE TABLE t(k INTEGER PRIMARY KEY, x BLOB); CREATE INDEX t_x ON t(x);";
 
   pair->directory = g_dir_make_tmp("mailtrail-vfs-XXXXXX", NULL);
   pair->path = g_build_filename(pair->directory, "ours.db", NULL);
@@ -73,8 +74,9 @@ tear_down(Pair *pair, gconstpointer data)
 static gchar *
 content(sqlite3 *db)
 {
-  gchar *text = mt_sql_text(db, "SELECT count(*)||' '||coalesce(sum(k), 0)||' '||"
-                                "coalesce(sum(length(x)*(k%97)+unicode(hex(x))), 0) FROM t");
+  gchar *text = mt_sql_text(db,
+                            "SELECT count(*)||' '||coalesce(sum(k), 0)||' '||"
+                            "coalesce(sum(length(x)*(k%97)+unicode(hex(x))), 0) FROM t");
 
   g_assert_nonnull(text);
   return text;
@@ -106,9 +108,10 @@ change(const Pair *pair)
   gchar *sql;
 
   if (g_test_rand_int_range(0, 4))
-    sql = g_strdup_printf("WITH n(k) AS (VALUES(%d) UNION ALL SELECT k+1 FROM n WHERE k<%d)"
-                          " INSERT OR REPLACE INTO t SELECT k*7919%%%d, zeroblob(k*%d%%300) FROM n",
-                          first, first + count, KEYS, g_test_rand_int_range(1, 300));
+    sql = g_strdup_printf(
+        "WITH n(k) AS (VALUES(%d) UNION ALL SELECT k+1 FROM n WHERE k<%d)"
+        " INSERT OR REPLACE INTO t SELECT k*7919%%%d, zeroblob(k*%d%%300) FROM n",
+        first, first + count, KEYS, g_test_rand_int_range(1, 300));
   else
     sql = g_strdup_printf("DELETE FROM t WHERE k BETWEEN %d AND %d", first, first + count);
   g_assert_true(in_both(pair, sql));
@@ -127,7 +130,8 @@ test_same(Pair *pair, gconstpointer data)
         {
           g_assert_true(in_both(pair, "SAVEPOINT s"));
           change(pair);
-          g_assert_true(in_both(pair, g_test_rand_bit() ? "ROLLBACK TO s; RELEASE s" : "RELEASE s"));
+          g_assert_true(
+              in_both(pair, g_test_rand_bit() ? "ROLLBACK TO s; RELEASE s" : "RELEASE s"));
         }
       change(pair);
       g_assert_true(in_both(pair, g_test_rand_int_range(0, 5) ? "COMMIT" : "ROLLBACK"));
@@ -136,8 +140,11 @@ test_same(Pair *pair, gconstpointer data)
         g_assert_true(in_both(pair, g_test_rand_bit() ? "PRAGMA wal_checkpoint(PASSIVE)"
                                                       : "PRAGMA wal_checkpoint(TRUNCATE)"));
     }
-  g_assert_cmpint(mt_sql_integer(pair->reader, "SELECT count(*) FROM pragma_integrity_check"
-                                               " WHERE integrity_check='ok'", 0), ==, 1);
+  g_assert_cmpint(mt_sql_integer(pair->reader,
+                                 "SELECT count(*) FROM pragma_integrity_check"
+                                 " WHERE integrity_check='ok'",
+                                 0),
+                  ==, 1);
 }
 
 /* Who is killed leaves a log that holds every transaction that was told. */
@@ -187,9 +194,10 @@ test_trouble(Pair *pair, gconstpointer data)
   for (guint i = 0; i < ROUNDS; i++)
     {
       gint first = g_test_rand_int_range(0, KEYS);
-      gchar *sql = g_strdup_printf("WITH n(k) AS (VALUES(%d) UNION ALL SELECT k+1 FROM n WHERE k<%d)"
-                                   " INSERT OR REPLACE INTO t SELECT k*7919%%%d, zeroblob(200) FROM n",
-                                   first, first + g_test_rand_int_range(1, 400), KEYS);
+      gchar *sql = g_strdup_printf(
+          "WITH n(k) AS (VALUES(%d) UNION ALL SELECT k+1 FROM n WHERE k<%d)"
+          " INSERT OR REPLACE INTO t SELECT k*7919%%%d, zeroblob(200) FROM n",
+          first, first + g_test_rand_int_range(1, 400), KEYS);
       gboolean ok;
 
       fault_vfs_set(kinds[i % G_N_ELEMENTS(kinds)], g_test_rand_int_range(0, 8), 1);
@@ -203,8 +211,11 @@ test_trouble(Pair *pair, gconstpointer data)
       g_free(sql);
     }
   g_assert_cmpuint(failed, >, ROUNDS / 20);
-  g_assert_cmpint(mt_sql_integer(pair->reader, "SELECT count(*) FROM pragma_integrity_check"
-                                               " WHERE integrity_check='ok'", 0), ==, 1);
+  g_assert_cmpint(mt_sql_integer(pair->reader,
+                                 "SELECT count(*) FROM pragma_integrity_check"
+                                 " WHERE integrity_check='ok'",
+                                 0),
+                  ==, 1);
 }
 
 /* What it is for: each page of a commit took two calls. */
@@ -215,8 +226,9 @@ test_writes(Pair *pair, gconstpointer data)
 
   g_assert_true(mt_sql_exec(pair->ours, "PRAGMA cache_size=2000")
                 && mt_sql_exec(pair->twin, "PRAGMA cache_size=2000"));
-  g_assert_true(in_both(pair, "WITH n(k) AS (VALUES(1) UNION ALL SELECT k+1 FROM n WHERE k<3000)"
-                              " INSERT INTO t SELECT k, zeroblob(200) FROM n"));
+  g_assert_true(in_both(pair,
+                        "WITH n(k) AS (VALUES(1) UNION ALL SELECT k+1 FROM n WHERE k<3000)"
+                        " INSERT INTO t SELECT k, zeroblob(200) FROM n"));
   writes = fault_vfs_writes();
   g_assert_true(mt_sql_exec(pair->ours, "UPDATE t SET x=zeroblob(199)"));
   writes = fault_vfs_writes() - writes;

@@ -12,7 +12,7 @@
 static MtTime
 clock_at(gint day, gint hour)
 {
-  return ((gint64)(FIRST_DAY + day) * 24 + hour) * 3600 * G_USEC_PER_SEC;
+  return ((gint64) (FIRST_DAY + day) * 24 + hour) * 3600 * G_USEC_PER_SEC;
 }
 
 static void
@@ -172,9 +172,11 @@ test_small_steps(void)
       more = mt_engine_tick(host.engine, clock_at(7, 12));
       after = log_pages(&host);
       most = MAX(most, after < before ? after : after - before); /* it may begin anew */
-      most_free = MAX(most_free, host_ask(&host, "SELECT freelist_count FROM pragma_freelist_count"));
+      most_free =
+          MAX(most_free, host_ask(&host, "SELECT freelist_count FROM pragma_freelist_count"));
     }
-  g_test_message("%u steps for %" G_GINT64_FORMAT " pages, at most %u of them in one, %" G_GINT64_FORMAT " free",
+  g_test_message("%u steps for %" G_GINT64_FORMAT
+                 " pages, at most %u of them in one, %" G_GINT64_FORMAT " free",
                  steps, pages, most, most_free);
   g_assert_cmpint(pages, >, 3000);
   g_assert_cmpint(host_ask(&host, "SELECT page_count FROM pragma_page_count"), <, pages / 2);
@@ -191,8 +193,8 @@ make_file_anew(const Host *host)
   sqlite3 *db;
 
   g_assert_cmpint(sqlite3_open(host->settings.database, &db), ==, SQLITE_OK);
-  g_assert_cmpint(sqlite3_exec(db, "PRAGMA journal_mode=DELETE; PRAGMA auto_vacuum=NONE; VACUUM", NULL,
-                               NULL, NULL),
+  g_assert_cmpint(sqlite3_exec(db, "PRAGMA journal_mode=DELETE; PRAGMA auto_vacuum=NONE; VACUUM",
+                               NULL, NULL, NULL),
                   ==, SQLITE_OK);
   sqlite3_close(db);
 }

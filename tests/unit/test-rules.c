@@ -548,12 +548,14 @@ test_evidence_by_time(void)
   MtWatch *watch = mt_watch_new(&mt_watch_backing_null, &key, NULL);
   const GArray *alerts = mt_watch_work(watch)->alerts;
 
-  run_script(watch, "0d10:00:00+10s*5 fail ann hanoi\n0d10:01:10+10s*2 fail ann hanoi\n"
-                    "0d10:00:50+10s*2 fail ann hanoi\n0d10:01:30 fail ann hanoi\n");
+  run_script(watch,
+             "0d10:00:00+10s*5 fail ann hanoi\n0d10:01:10+10s*2 fail ann hanoi\n"
+             "0d10:00:50+10s*2 fail ann hanoi\n0d10:01:30 fail ann hanoi\n");
   g_assert_cmpuint(alerts->len, ==, 1);
-  g_assert_nonnull(strstr(g_array_index(alerts, MtAlert, 0).evidence,
-                          "\"sessions\":[\"S1767261690\",\"S1767261680\",\"S1767261670\",\"S1767261660\","
-                          "\"S1767261650\"]"));
+  g_assert_nonnull(
+      strstr(g_array_index(alerts, MtAlert, 0).evidence,
+             "\"sessions\":[\"S1767261690\",\"S1767261680\",\"S1767261670\",\"S1767261660\","
+             "\"S1767261650\"]"));
   mt_watch_free(watch);
 }
 

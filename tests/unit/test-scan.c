@@ -205,9 +205,9 @@ test_durations(void)
     gint64 us;
     gsize used;
   } cases[] = {
-    { "0.08,", 80000, 4 },    { "12", 12000000, 2 },      { "1e+03,", 1000000000, 5 },
-    { "1.1e-05", 11, 7 },     { "0.0000001", 0, 9 },      { "3.5.1", 3500000, 3 },
-    { "2e99", -1, 0 },        { "x", -1, 0 },             { "9999999999999", -1, 0 },
+    { "0.08,", 80000, 4 }, { "12", 12000000, 2 }, { "1e+03,", 1000000000, 5 },
+    { "1.1e-05", 11, 7 },  { "0.0000001", 0, 9 }, { "3.5.1", 3500000, 3 },
+    { "2e99", -1, 0 },     { "x", -1, 0 },        { "9999999999999", -1, 0 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS(cases); i++)
@@ -305,11 +305,30 @@ test_addresses(void)
     { "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8", FALSE },
     { "2001:db8::", "2001:db8::", FALSE },
   };
-  static const gchar *const bad[]
-    = { "",        "1",         "192.0.2",          "192.0.2.256", "192.0.2.7 ", "192.0.2.0007",
-        "unknown", "::g",       "1:2:3:4:5:6:7:8:9", ":",           "192.0.2.7.1", "beef",
-        "a.b.c.d", "192.0.2.-1", "1.2.3.4.", ".1.2.3.4", "1..2.3", "1.2.3.", "192.0.02.0007",
-        "::1::",   "1:2:3:4:5:6:7:8:", "1::2:3:4:5:6:7:8", "12345::", "1:2:3:4:5:6:7" };
+  static const gchar *const bad[] = { "",
+                                      "1",
+                                      "192.0.2",
+                                      "192.0.2.256",
+                                      "192.0.2.7 ",
+                                      "192.0.2.0007",
+                                      "unknown",
+                                      "::g",
+                                      "1:2:3:4:5:6:7:8:9",
+                                      ":",
+                                      "192.0.2.7.1",
+                                      "beef",
+                                      "a.b.c.d",
+                                      "192.0.2.-1",
+                                      "1.2.3.4.",
+                                      ".1.2.3.4",
+                                      "1..2.3",
+                                      "1.2.3.",
+                                      "192.0.02.0007",
+                                      "::1::",
+                                      "1:2:3:4:5:6:7:8:",
+                                      "1::2:3:4:5:6:7:8",
+                                      "12345::",
+                                      "1:2:3:4:5:6:7" };
   gchar text[MT_IP_TEXT_BYTES];
   MtIp ip;
 
@@ -329,9 +348,10 @@ test_addresses(void)
 static void
 test_nearly_addresses(void)
 {
-  static const gchar *const seeds[] = { "192.0.2.7", "1.2.3.4", "255.250.249.199",
-                                        "2001:db8::25", "1:2:3:4:5:6:7:8", "::", "1::8",
-                                        "2001:db8:0:1:2:3:4::", "::ffff:192.0.2.7" };
+  static const gchar *const seeds[] = {
+    "192.0.2.7", "1.2.3.4", "255.250.249.199",      "2001:db8::25",    "1:2:3:4:5:6:7:8",
+    "::",        "1::8",    "2001:db8:0:1:2:3:4::", "::ffff:192.0.2.7"
+  };
   static const gchar bytes[] = "0129afFg.:%/; ";
   GRand *rand = g_rand_new_with_seed(1);
 
@@ -377,10 +397,14 @@ test_networks(void)
     const gchar *network, *ip;
     gboolean has;
   } cases[] = {
-    { "192.0.2.0/24", "192.0.2.255", TRUE },   { "192.0.2.0/24", "192.0.3.0", FALSE },
-    { "192.0.2.128/25", "192.0.2.127", FALSE }, { "192.0.2.7", "192.0.2.7", TRUE },
-    { "192.0.2.7", "192.0.2.8", FALSE },       { "0.0.0.0/0", "198.51.100.1", TRUE },
-    { "0.0.0.0/0", "2001:db8::1", FALSE },     { "2001:db8::/32", "2001:db8:ffff::1", TRUE },
+    { "192.0.2.0/24", "192.0.2.255", TRUE },
+    { "192.0.2.0/24", "192.0.3.0", FALSE },
+    { "192.0.2.128/25", "192.0.2.127", FALSE },
+    { "192.0.2.7", "192.0.2.7", TRUE },
+    { "192.0.2.7", "192.0.2.8", FALSE },
+    { "0.0.0.0/0", "198.51.100.1", TRUE },
+    { "0.0.0.0/0", "2001:db8::1", FALSE },
+    { "2001:db8::/32", "2001:db8:ffff::1", TRUE },
     { "2001:db8::/33", "2001:db8:8000::1", FALSE },
   };
   static const gchar *const bad[] = { "192.0.2.0/33", "2001:db8::/129", "192.0.2.0/", "x/8", "/8" };
@@ -501,8 +525,8 @@ test_iso_stamps(void)
     { "9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z" },
   };
   static const gchar *const bad[] = { "2026-13-09T12:43:51Z", "2026-02-29T12:43:51Z",
-                                      "2026-03-09T24:00:00Z", "2026-03-09T12:61:00Z",
-                                      "2026-03-09",           "2026-03-09X12:43:51Z",
+                                      "2026-03-09T24:00:00Z", "2026-03-09T12:61:00Z", "2026-03-09",
+                                      "2026-03-09X12:43:51Z",
                                       /* in UTC of a year that has no four digits */
                                       "0000-06-01T00:00:00Z", "0001-01-01T00:00:00+01:00",
                                       "9999-12-31T23:59:59-01:00" };
@@ -587,7 +611,8 @@ test_stamps_come_again(void)
   assert_stamp(&clock, "2026-11-21T05:45:01.5Z", "2026-11-21T05:45:01.500000Z");
   assert_stamp(&clock, "2026-11-21T05:45:02Z", "2026-11-21T05:45:02.000000Z");
   assert_stamp(&clock, "2026-11-21T05:45:60Z", "2026-11-21T05:46:00.000000Z");
-  assert_stamp(&clock, "0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000000Z"); /* says nothing of others */
+  assert_stamp(&clock, "0001-01-01T00:00:00Z",
+               "0001-01-01T00:00:00.000000Z"); /* says nothing of others */
   assert_stamp(&clock, "Nov 24 20:51:25", "2026-11-24T20:51:25.000000Z");
   assert_stamp(&clock, "2026-11-21T05:45:59Z", "2026-11-21T05:45:59.000000Z");
   cur = mt_cursor(span("2026-11-21T05:45:61Z"));
@@ -612,10 +637,10 @@ test_year_rolls_over(void)
 static void
 test_tai64n(void)
 {
-  static const gchar *const wrong[]
-    = { "@400000004bdf953438f3e71",  "@400000004bdf953438f3e7g4", "400000004bdf953438f3e714",
-        "@000000004bdf953438f3e714", "@4bdf953438f3e714",         "@ffffffffffffffff38f3e714",
-        "@400000004bdf9534ffffffff", "@" };
+  static const gchar *const wrong[] = { "@400000004bdf953438f3e71",  "@400000004bdf953438f3e7g4",
+                                        "400000004bdf953438f3e714",  "@000000004bdf953438f3e714",
+                                        "@4bdf953438f3e714",         "@ffffffffffffffff38f3e714",
+                                        "@400000004bdf9534ffffffff", "@" };
   MtCursor cur = mt_cursor(span("@400000004bdf953438f3e714 status"));
   MtTime time;
   gchar text[MT_TIME_TEXT_BYTES];
@@ -672,8 +697,8 @@ test_heads(void)
   } cases[] = {
     { "Nov 21 05:45:01 mx postfix/smtpd[42]: connect from x\r\n", "mx", "postfix/smtpd",
       "connect from x", 42, TRUE },
-    { "<22>Nov 21 05:45:01 mx dovecot: imap-login: Login", "mx", "dovecot", "imap-login: Login",
-      -1, TRUE },
+    { "<22>Nov 21 05:45:01 mx dovecot: imap-login: Login", "mx", "dovecot", "imap-login: Login", -1,
+      TRUE },
     { "2026-11-21T05:45:01.5+01:00 mx qmail: 1 new msg", "mx", "qmail", "1 new msg", -1, TRUE },
     { "<22>1 2026-11-21T05:45:01Z mx postfix/smtpd 42 - [a x=\"]\\\"\"][b] text", "mx",
       "postfix/smtpd", "text", 42, TRUE },
@@ -728,7 +753,8 @@ test_text_leaves_clean(void)
 {
   ASSERT_TEXT(mt_text_append_clean, "gr\xc3\xbc\xc3\x9f", "gr\xc3\xbc\xc3\x9f");
   ASSERT_TEXT(mt_text_append_clean, "a\xff\0z", "a\xef\xbf\xbd\xef\xbf\xbdz");
-  ASSERT_TEXT(mt_text_append_clean, "\xc0\xaf\xed\xa0\x80\xf5", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+  ASSERT_TEXT(mt_text_append_clean, "\xc0\xaf\xed\xa0\x80\xf5",
+              "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
               "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
   ASSERT_TEXT(mt_text_append_clean, "cut \xe2\x82", "cut \xef\xbf\xbd\xef\xbf\xbd");
   ASSERT_TEXT(mt_text_append_json, "a\"b\\c\n\x1b\x7f", "\"a\\\"b\\\\c\\n\\u001b\\u007f\"");

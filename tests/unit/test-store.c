@@ -38,8 +38,9 @@ test_sql(void)
   mt_sql_bind(stmt, 3, MT_SPAN(""));
   mt_sql_bind_number(stmt, 4, -1, -1);
   g_assert_cmpint(sqlite3_step(stmt), ==, SQLITE_ROW);
-  g_assert_true(MT_SPAN_IS(mt_sql_column(stmt, 0), "a\xef\xbf\xbd\xef\xbf\xbd"
-                                                   "b"));
+  g_assert_true(MT_SPAN_IS(mt_sql_column(stmt, 0),
+                           "a\xef\xbf\xbd\xef\xbf\xbd"
+                           "b"));
   g_assert_cmpint(sqlite3_column_type(stmt, 1), ==, SQLITE_NULL);
   g_assert_cmpint(sqlite3_column_type(stmt, 2), ==, SQLITE_TEXT);
   g_assert_cmpint(mt_sql_number(stmt, 3, 7), ==, 7);
@@ -149,8 +150,9 @@ open_guard_table(void)
 {
   sqlite3 *db = open_memory();
 
-  g_assert_true(mt_sql_exec(db, "CREATE TABLE guard(id INTEGER PRIMARY KEY, minute INT, host INT,"
-                                " hashes BLOB)"));
+  g_assert_true(mt_sql_exec(db,
+                            "CREATE TABLE guard(id INTEGER PRIMARY KEY, minute INT, host INT,"
+                            " hashes BLOB)"));
   return db;
 }
 
@@ -263,10 +265,11 @@ test_guard_damaged(void)
   g_assert_true(pass(guard, 100, "a"));
   commit(guard);
   g_assert_true(mt_sql_exec(
-      db, "INSERT INTO guard(minute, host, hashes) SELECT minute, host, x'ffffffff00' FROM guard;"
-          "INSERT INTO guard(minute, host, hashes) SELECT minute, host, x'01' FROM guard LIMIT 1;"
-          "INSERT INTO guard(minute, host, hashes) SELECT minute, host, x'' FROM guard LIMIT 1;"
-          "INSERT INTO guard(minute, host) SELECT minute, host FROM guard LIMIT 1"));
+      db,
+      "INSERT INTO guard(minute, host, hashes) SELECT minute, host, x'ffffffff00' FROM guard;"
+      "INSERT INTO guard(minute, host, hashes) SELECT minute, host, x'01' FROM guard LIMIT 1;"
+      "INSERT INTO guard(minute, host, hashes) SELECT minute, host, x'' FROM guard LIMIT 1;"
+      "INSERT INTO guard(minute, host) SELECT minute, host FROM guard LIMIT 1"));
   guard = restart(guard, db);
   g_assert_false(pass(guard, 100, "a"));
   g_assert_true(pass(guard, 100, "b"));
@@ -342,7 +345,7 @@ join_reply(const gchar *form, MtSpan part, MtSpan recipient)
   mt_sql_bind(stmt, 2, part);
   mt_sql_bind(stmt, 3, recipient);
   g_assert_cmpint(sqlite3_step(stmt), ==, SQLITE_ROW);
-  joined = g_strdup((const gchar *)sqlite3_column_text(stmt, 0));
+  joined = g_strdup((const gchar *) sqlite3_column_text(stmt, 0));
   sqlite3_finalize(stmt);
   sqlite3_close(db);
   g_free(sql);
@@ -354,12 +357,15 @@ static const struct
 {
   const gchar *reply, *recipient, *id, *form, *part;
 } replies[] = {
-  { "250 2.0.0 Ok: queued as 4XyZ", "bob@example.com", "4XyZ", "250 2.0.0 Ok: queued as \1", "4XyZ" },
-  { "250 2.0.0 <bob@example.com> S1 Saved", "bob@example.com", "S1", "250 2.0.0 <\2> \1 Saved", "S1" },
+  { "250 2.0.0 Ok: queued as 4XyZ", "bob@example.com", "4XyZ", "250 2.0.0 Ok: queued as \1",
+    "4XyZ" },
+  { "250 2.0.0 <bob@example.com> S1 Saved", "bob@example.com", "S1", "250 2.0.0 <\2> \1 Saved",
+    "S1" },
   { "<bob@example.com> and ann@example.com", "bob@example.com", NULL, NULL, NULL },
   { "250 2.0.0 OK 1773081234 a1-20020a17.21 - gsmtp", "x", NULL, "250 2.0.0 OK \1 - gsmtp",
     "1773081234 a1-20020a17.21" },
-  { "550 5.7.26 refused, see 5.7.260 below", "x", NULL, "550 5.7.26 refused, see 5.7.260 below", NULL },
+  { "550 5.7.26 refused, see 5.7.260 below", "x", NULL, "550 5.7.26 refused, see 5.7.260 below",
+    NULL },
   { "delivered to mailbox", "", NULL, "delivered to mailbox", NULL },
   { "the ID is gone: 250 ok", "", "nowhere", "the ID is gone: 250 ok", NULL },
   { "short", "", NULL, NULL, NULL },
@@ -367,8 +373,8 @@ static const struct
   { "marks \1 of our own", "", NULL, NULL, NULL },
   { "marks \2 of our own", "", NULL, NULL, NULL },
   /* A name or an ID that ends within a character is no part of it. */
-  { "250 to \xc3\xa4\xc3\xa4\xc3\xa4 it goes", "\xa4\xc3\xa4", "\xc3", "250 to \xc3\xa4\xc3\xa4\xc3\xa4 it goes",
-    NULL },
+  { "250 to \xc3\xa4\xc3\xa4\xc3\xa4 it goes", "\xa4\xc3\xa4", "\xc3",
+    "250 to \xc3\xa4\xc3\xa4\xc3\xa4 it goes", NULL },
 };
 
 static void
@@ -387,7 +393,8 @@ test_replies(void)
       if (replies[i].form)
         {
           g_assert_cmpstr(form->str, ==, replies[i].form);
-          g_assert_true(part.at ? replies[i].part && mt_span_equal(part, mt_span_of_string(replies[i].part))
+          g_assert_true(part.at ? replies[i].part
+                                      && mt_span_equal(part, mt_span_of_string(replies[i].part))
                                 : !replies[i].part);
           again = join_reply(form->str, part, recipient);
           g_assert_cmpstr(again, ==, replies[i].reply);
@@ -397,7 +404,8 @@ test_replies(void)
     }
 }
 
-/* ---- keys of Message-IDs -------------------------------------------------------------------------
+/* ---- keys of Message-IDs
+ * -------------------------------------------------------------------------
  */
 
 static void
@@ -416,8 +424,8 @@ test_message_key(void)
   g_assert_true(mt_sql_run(stmt));
   sqlite3_finalize(stmt);
   g_assert_true(mt_message_key_register(db));
-  g_assert_cmpint(mt_sql_integer(db, "SELECT mt_message_key('<a@example.com>', 86400000000-1)", 0), ==,
-                  mt_message_key(hash, MT_DAY_US - 1));
+  g_assert_cmpint(mt_sql_integer(db, "SELECT mt_message_key('<a@example.com>', 86400000000-1)", 0),
+                  ==, mt_message_key(hash, MT_DAY_US - 1));
   g_assert_cmpint(mt_sql_integer(db, "SELECT mt_message_key(NULL, 0) IS NULL", 0), ==, 1);
   /* The same each day, another in each span, and never more than four bytes. */
   g_assert_cmpint(mt_message_key(hash, MT_HOUR_US), ==, mt_message_key(hash, 9 * MT_DAY_US));

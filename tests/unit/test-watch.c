@@ -26,12 +26,10 @@ test_window_slides(void)
   g_assert_cmpint(add(windows, 1, 100 * S, 1, 60 * S, 10, &first), ==, 1);
   g_assert_cmpint(add(windows, 1, 130 * S, 1, 60 * S, 10, &first), ==, 2);
   g_assert_cmpint(first, ==, 100 * S);
-  g_assert_cmpint(add(windows, 1, 160 * S, 1, 60 * S, 10, &first), ==,
-                  3); /* at its edge */
+  g_assert_cmpint(add(windows, 1, 160 * S, 1, 60 * S, 10, &first), ==, 3); /* at its edge */
   g_assert_cmpint(add(windows, 1, 161 * S, 1, 60 * S, 10, &first), ==, 3);
   g_assert_cmpint(first, ==, 130 * S);
-  g_assert_cmpint(add(windows, 2, 161 * S, 1, 60 * S, 10, &first), ==,
-                  1); /* another key */
+  g_assert_cmpint(add(windows, 2, 161 * S, 1, 60 * S, 10, &first), ==, 1); /* another key */
   mt_windows_free(windows);
 }
 
@@ -67,8 +65,7 @@ test_window_is_bounded(void)
     }
   g_assert_cmpuint(mt_windows_count(windows), ==, 3);
   g_assert_cmpint(add(windows, 1, 100 * S, 1, 60 * S, 5, &first), ==, 5);
-  g_assert_cmpint(add(windows, 10, 100 * S, 1, 60 * S, 5, &first), ==,
-                  1); /* forgotten */
+  g_assert_cmpint(add(windows, 10, 100 * S, 1, 60 * S, 5, &first), ==, 1); /* forgotten */
   mt_windows_clear(windows);
   g_assert_cmpuint(mt_windows_count(windows), ==, 0);
   mt_windows_free(windows);
@@ -157,14 +154,15 @@ static void
 test_policy_scopes(void)
 {
   GError *error = NULL;
-  MtPolicy *policy = read_text("[default]\n"
-                               "usual-countries=ES;fr   ; and why\n"
-                               "exclude-ips=192.0.2.0/24\n"
-                               "notify=yes\nnotify-to=root@example.org\n"
-                               "[domain example.com]\nusual-countries=\n"
-                               "[account bob@example.com]\nnotify=no\nexclude-asns=64500\n"
-                               "[rule brute-force]\nthreshold=3\nenabled=no\n",
-                               &error);
+  MtPolicy *policy = read_text(
+      "[default]\n"
+      "usual-countries=ES;fr   ; and why\n"
+      "exclude-ips=192.0.2.0/24\n"
+      "notify=yes\nnotify-to=root@example.org\n"
+      "[domain example.com]\nusual-countries=\n"
+      "[account bob@example.com]\nnotify=no\nexclude-asns=64500\n"
+      "[rule brute-force]\nthreshold=3\nenabled=no\n",
+      &error);
   MtAccountPolicy its;
   MtIp ip;
 
