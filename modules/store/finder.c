@@ -248,9 +248,18 @@ give_all(MtStore *store, GArray *all, GStringChunk *kept, MtMessageFound found, 
   g_string_chunk_free(kept);
 }
 
+/* A message lies in its root's day, which may have begun a little later than it.  What is of
+ * long ago by a clock's mistake lies in the first. */
+static gboolean
+begins_behind(const MtSegments *segments, const MtSegment *segment, MtTime until)
+{
+  return until != G_MAXINT64 && segment->first_day > mt_time_day(until) + 1
+         && segment != g_ptr_array_index(segments->all, 0);
+}
+
 static void
-messages_by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound found,
-                     gpointer sink)
+messages_by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtTime until,
+                     MtMessageFound found, gpointer sink)
 {
   MtStore *store = self;
   GArray *all = g_array_new(FALSE, FALSE, sizeof(Found));
@@ -259,9 +268,10 @@ messages_by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound
   for (gint i = store->segments.all->len - 1; i >= 0; i--)
     {
       MtSegment *segment = g_ptr_array_index(store->segments.all, i);
-      sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_BY_QUEUE_ID);
+      sqlite3_stmt *stmt;
 
-      if (!stmt)
+      if (begins_behind(&store->segments, segment, until)
+          || !(stmt = stmt_of(store, segment, MT_STMT_GET_BY_QUEUE_ID)))
         continue;
       mt_sql_bind(stmt, 1, queue_id);
       collect(store, segment, stmt, host, all, kept);

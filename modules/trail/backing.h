@@ -28,9 +28,10 @@ typedef void (*MtPendingFound)(gpointer sink, const MtPendingRow *pending);
 typedef struct
 {
   gpointer self;
-  /* Messages of this queue ID, on this host or (no bytes) any. */
-  void (*messages_by_queue_id)(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound found,
-                               gpointer sink);
+  /* Messages of this queue ID, on this host or (no bytes) any, that began at @until or before;
+   * maybe some that began later. */
+  void (*messages_by_queue_id)(gpointer self, MtSpan host, MtSpan queue_id, MtTime until,
+                               MtMessageFound found, gpointer sink);
   /* Messages with this Message-ID that came in at most @window_us before or behind @at. */
   void (*messages_by_message_id)(gpointer self, MtSpan message_id, MtTime at, gint64 window_us,
                                  MtMessageFound found, gpointer sink);

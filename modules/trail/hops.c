@@ -197,7 +197,8 @@ mt_hops_from(MtTrail *trail, MtMessage *child, MtSpan parent_queue_id, MtParentK
   parent = find_parent(trail, child, parent_queue_id);
   if (!parent)
     {
-      mt_message_look_up(trail, text(child, child->host), parent_queue_id);
+      mt_message_look_up(trail, text(child, child->host), parent_queue_id,
+                         child->first_at + MT_TRAIL_EARLY_US);
       parent = find_parent(trail, child, parent_queue_id);
     }
   if (parent && mt_hops_link(trail, parent, child, kind))
@@ -263,7 +264,7 @@ find_child(MtTrail *trail, const MtMessage *parent, MtSpan queue_id, MtTime deli
 
   if (child || !mt_message_may_be_on_disk(trail, hash, delivered_at))
     return child;
-  mt_message_look_up(trail, MT_NO_SPAN, queue_id);
+  mt_message_look_up(trail, MT_NO_SPAN, queue_id, delivered_at + MT_TRAIL_EARLY_US);
   return find_child_in_memory(trail, parent, queue_id, hash, delivered_at, own);
 }
 

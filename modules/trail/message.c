@@ -510,7 +510,7 @@ mt_message_with_id(MtTrail *trail, MtSpan host, MtSpan queue_id, gint64 id)
 
   if (message)
     return message;
-  mt_message_look_up(trail, host, queue_id);
+  mt_message_look_up(trail, host, queue_id, G_MAXINT64);
   return find_by_id(trail, queue_id, id);
 }
 
@@ -537,7 +537,7 @@ mt_message_waiting(MtTrail *trail, MtSpan host, MtSpan queue_id)
 
   if (message)
     return message;
-  mt_message_look_up(trail, host, queue_id);
+  mt_message_look_up(trail, host, queue_id, G_MAXINT64);
   return find_waiting(trail, host, queue_id);
 }
 
@@ -586,7 +586,8 @@ load_parent(MtTrail *trail, MtMessage *message, const MtMessageRow *row)
 
   if (!parent)
     {
-      mt_message_look_up(trail, MT_NO_SPAN, row->parent_queue_id);
+      mt_message_look_up(trail, MT_NO_SPAN, row->parent_queue_id,
+                         row->first_at + MT_TRAIL_EARLY_US);
       parent = find_by_id(trail, row->parent_queue_id, row->parent_id);
     }
   if (parent)
@@ -810,9 +811,9 @@ found(gpointer sink, const MtMessageRow *row, const MtDeliveryRow *deliveries, g
 }
 
 void
-mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id)
+mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id, MtTime until)
 {
-  trail->backing->messages_by_queue_id(trail->backing->self, host, queue_id, found, trail);
+  trail->backing->messages_by_queue_id(trail->backing->self, host, queue_id, until, found, trail);
 }
 
 /* ---- which message a line is of ------------------------------------------------ */
@@ -858,6 +859,8 @@ distance(const MtMessage *message, const MtEvent *event, MtTime at)
     return may_follow_end(event) && at < message->dequeued_at + MT_HOUR_US
                ? at - message->dequeued_at
                : -1;
+  if (at < message->first_at - MT_TRAIL_EARLY_US)
+    return -1;
   return at < message->first_at ? message->first_at - at : 0;
 }
 
@@ -960,7 +963,7 @@ find_message(MtTrail *trail, const MtLine *line, const MtEvent *event, MtSpan qu
 
   if (!message && may_be_on_disk(trail, hash, event, line->time))
     {
-      mt_message_look_up(trail, line->host, queue_id);
+      mt_message_look_up(trail, line->host, queue_id, line->time + MT_TRAIL_EARLY_US);
       message = find_in_memory(trail, hash, line, queue_id, event);
     }
   if (message || !create)

@@ -293,6 +293,9 @@ struct MtTrail
 /* Stamps of one second, and lines of several processes that pass each other. */
 #define MT_TRAIL_GRACE_US (1 * MT_SECOND_US)
 
+/* A line this long before a message began is of another that had its queue ID. */
+#define MT_TRAIL_EARLY_US MT_DAY_US
+
 /* ---- message.c ------------------------------------------------------------ */
 
 void mt_messages_init(MtTrail *trail);
@@ -316,8 +319,9 @@ void mt_delivery_touch(MtTrail *trail, MtMessage *message, MtDelivery *delivery)
 MtMessage *mt_message_load(MtTrail *trail, const MtMessageRow *row, const MtDeliveryRow *deliveries,
                            guint n_deliveries);
 
-/* mt_message_look_up: makes sure that what the disk has of this queue ID is in memory. */
-void mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id);
+/* mt_message_look_up: makes sure that what the disk has of this queue ID, and began until then, is
+ * in memory. */
+void mt_message_look_up(MtTrail *trail, MtSpan host, MtSpan queue_id, MtTime until);
 
 /* mt_message_may_be_on_disk: is it worth a look for the queue ID or Message-ID of this hash,
  * for a line of @at? */

@@ -508,7 +508,8 @@ mt_trail_live_bytes(const MtTrail *trail)
 /* ---- the null backing --------------------------------------------------------------- */
 
 static void
-no_messages(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound found, gpointer sink)
+no_messages(gpointer self, MtSpan host, MtSpan queue_id, MtTime until, MtMessageFound found,
+            gpointer sink)
 {
 }
 

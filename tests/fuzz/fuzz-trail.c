@@ -34,7 +34,8 @@ report(Disk *disk, const MtMessageRow *message, MtMessageFound found, gpointer s
 }
 
 static void
-by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound found, gpointer sink)
+by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtTime until, MtMessageFound found,
+            gpointer sink)
 {
   Disk *disk = self;
   GHashTableIter iter;
@@ -46,7 +47,7 @@ by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtMessageFound found, g
       const MtMessageRow *message = row;
 
       if (mt_span_equal(message->queue_id, queue_id)
-          && (!host.at || mt_span_equal(message->host, host)))
+          && (!host.at || mt_span_equal(message->host, host)) && message->first_at <= until)
         report(disk, message, found, sink);
     }
 }
