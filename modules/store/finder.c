@@ -248,12 +248,12 @@ give_all(MtStore *store, GArray *all, GStringChunk *kept, MtMessageFound found, 
   g_string_chunk_free(kept);
 }
 
-/* A message lies in its root's day, which may have begun a little later than it.  What is of
- * long ago by a clock's mistake lies in the first. */
+/* A message lies in its root's day: that of its own first line, or minutes off.  What is of long
+ * ago by a clock's mistake lies in the first. */
 static gboolean
 begins_behind(const MtSegments *segments, const MtSegment *segment, MtTime until)
 {
-  return until != G_MAXINT64 && segment->first_day > mt_time_day(until) + 1
+  return until != G_MAXINT64 && segment->first_day > mt_time_day(until)
          && segment != g_ptr_array_index(segments->all, 0);
 }
 

@@ -17,6 +17,9 @@
  * operating system has. */
 #define CACHE_KIB 12288
 
+/* An import's: it is alone, and soon over. */
+#define BULK_CACHE_KIB 65536
+
 /* The WAL is folded back into the file when it passes this many pages (192 MiB): a large batch
  * takes 10 to 30 MiB, most of it pages that the one before has written, too: these are folded
  * back once. */
@@ -165,7 +168,8 @@ open_database(MtStore *store, GError **error)
                    "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL;"
                    "PRAGMA synchronous=NORMAL; PRAGMA secure_delete=FAST;"
                    "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF")
-      || !mt_sql_execf(store->db, "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d", CACHE_KIB,
+      || !mt_sql_execf(store->db, "PRAGMA cache_size=-%d; PRAGMA journal_size_limit=%d",
+                       store->settings->bulk ? BULK_CACHE_KIB : CACHE_KIB,
                        CHECKPOINT_PAGES * PAGE_BYTES))
     return mt_sql_fail(store->db, store->path, "opening the store", error);
   sqlite3_wal_hook(store->db, on_commit, store);
