@@ -6,7 +6,7 @@
 Imports a mailflow log of one day, has the program make a segment for each of the days before, and fills
 them with copies of that day's rows: other numbers, other queue IDs, other times, the same people.
   pages    pages (50 rows, newest first) by one thing each, trace and summary, as whole processes
-  import   a log of today into this store, into an empty one, and pflogsumm beside them
+  import   a log of today into this store, into an empty one, of a day that is not in it, and pflogsumm beside them
   readers  a log through syslog-ng into this store, alone, and while ten readers ask a documented
            question a second each
   roll     the longest time between two commits while lines come and half of the days roll off
@@ -179,10 +179,12 @@ def bench_pages(a, store, work, out):
         print(f"  {what:40} {out[what]:8.1f} ms", flush=True)
 
 
-def todays_log(a, work, messages):
-    log = f"{work}/today-{messages}"
+def todays_log(a, work, messages, day=None):
+    """@day: of another one, in seconds."""
+    log = f"{work}/{day or 'today'}-{messages}"
     if not os.path.exists(log):
-        run(sys.executable, f"{top}/tests/tools/mailflow.py", "--messages", str(messages), "--seed", "11", "--log", log, "--truth", f"{work}/truth")
+        start = ["--start", str(day + 7200), "--rfc3339"] if day else []
+        run(sys.executable, f"{top}/tests/tools/mailflow.py", "--messages", str(messages), "--seed", "11", *start, "--log", log, "--truth", f"{work}/truth")
     with open(log, "rb") as f:
         return log, sum(1 for _ in f)
 
@@ -204,7 +206,11 @@ def bench_import(a, store, work, out):
     command = [f"{a.build}/modules/cli/mailtrail", "import", "-d"]
     print("import: a log of today", flush=True)
 
-    def old():
+    with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as db:
+        first, last = db.execute("SELECT min(first_day)*86400, max(last_day)*86400 FROM segment").fetchone()
+    behind, before = (todays_log(a, work, a.today, day)[0] for day in (last + 86400, first - 86400))
+
+    def old(log):
         return bench.process([*command, copy_of(store, work), log])
 
     def empty():
@@ -212,13 +218,14 @@ def bench_import(a, store, work, out):
             if old_file.startswith("empty.db"):
                 os.unlink(f"{work}/{old_file}")
         return bench.process([*command, f"{work}/empty.db", log])
-    measures = {"into this store": old, "into an empty store": empty}
+    measures = {"into this store": lambda: old(log), "into an empty store": empty, "of the day behind its last": lambda: old(behind),
+                "of the day before its first": lambda: old(before)}
     if shutil.which("pflogsumm"):
         measures["pflogsumm"] = lambda: bench.process(["pflogsumm", log])
     got = dict(zip(measures, bench.in_turn(a.runs, *measures.values())))
     for what in measures:
         out[what] = bench.say(what, lines, got[what])
-    for what in list(measures)[:2] if "pflogsumm" in got else []:
+    for what in list(measures)[:4] if "pflogsumm" in got else []:
         out[f"{what}: times as fast as pflogsumm"] = r = 1 / bench.ratio(got[what], got["pflogsumm"])
         print(f"  {what}: {r:.2f} times as fast as pflogsumm", flush=True)
 
