@@ -14,7 +14,7 @@
 #define SEGMENTS_USED (MT_SEGMENTS_MAX - 2)
 
 /* Rows come from the feed, in its columns' order: writer.c.  WHERE TRUE keeps the parser from
- * taking ON for a join's. */
+ * taking ON for a join's; OR FAIL: see writer.c. */
 static const gchar *const templates[MT_STMT_COUNT] = {
   [MT_STMT_PUT_MESSAGE]
   = "INSERT OR REPLACE INTO message_@(id, ts, life, host, instance, queue_id, state, flags, sender,"
@@ -27,7 +27,7 @@ static const gchar *const templates[MT_STMT_COUNT] = {
     " direction, attempts, after, dsn, relay_name, transport, relay_ip, delay, reason, reply,"
     " revision, orig_recipient, next_queue_id, session, mailbox, stored_action, forwarded_to,"
     " filter_rule, form) SELECT " MT_FEED_27 " FROM feed",
-  [MT_STMT_PUT_ATTEMPT] = "INSERT INTO attempt_@(message, delivery, ts, relay_name, relay_ip, dsn,"
+  [MT_STMT_PUT_ATTEMPT] = "INSERT OR FAIL INTO attempt_@(message, delivery, ts, relay_name, relay_ip, dsn,"
                           " delay, reason, reply) SELECT " MT_FEED_9 " FROM feed",
   [MT_STMT_PUT_ACCESS]
   = "INSERT OR REPLACE INTO access_@(id, ts, key, account, service, ip, country, host, tls, method,"
@@ -48,7 +48,7 @@ static const gchar *const templates[MT_STMT_COUNT] = {
   = "INSERT OR REPLACE INTO incident_@(id, ts, kind, ip, account, queue_id, reason, host)"
     " SELECT " MT_FEED_8 " FROM feed",
   [MT_STMT_PUT_CONNECTION]
-  = "INSERT INTO connection_@(ip, day, name, country, connections, rejected, failed_logins, tls,"
+  = "INSERT OR FAIL INTO connection_@(ip, day, name, country, connections, rejected, failed_logins, tls,"
     " first, last) SELECT " MT_FEED_10 " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
     " name=CASE name WHEN 0 THEN excluded.name ELSE name END, country=coalesce(country, excluded.country),"
     " connections=connections+excluded.connections, rejected=rejected+excluded.rejected,"

@@ -5,10 +5,12 @@
 
 #include <math.h>
 
+/* OR FAIL: what fails takes the whole transaction back, so that SQLite need not keep each page as
+ * it was before the statement. */
 static const gchar *const once_sql[MT_ONCE_COUNT] = {
   [MT_ONCE_PUT_COUNTRY] = "INSERT OR IGNORE INTO country VALUES(?1, ?2)",
   [MT_ONCE_PUT_ACTIVITY] =
-      "INSERT INTO activity SELECT " MT_FEED_11
+      "INSERT OR FAIL INTO activity SELECT " MT_FEED_11
       " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " sent=sent+excluded.sent, deferred=deferred+excluded.deferred,"
       " failed=failed+excluded.failed, received=received+excluded.received,"
@@ -19,10 +21,10 @@ static const gchar *const once_sql[MT_ONCE_COUNT] = {
   [MT_ONCE_DROP_PENDING] = "DELETE FROM pending WHERE id=?1",
   [MT_ONCE_PUT_MAIL_CHANGE] = "INSERT INTO mail_change(mail, ts) VALUES(?1, ?2)",
   [MT_ONCE_PUT_PAIR] =
-      "INSERT INTO pair SELECT c1, c2 FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
+      "INSERT OR FAIL INTO pair SELECT c1, c2 FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " ts=max(ts, excluded.ts)",
   [MT_ONCE_PUT_LAST_LOGIN] =
-      "INSERT INTO last_login SELECT " MT_FEED_5
+      "INSERT OR FAIL INTO last_login SELECT " MT_FEED_5
       " FROM feed WHERE TRUE ON CONFLICT DO UPDATE SET"
       " ts=excluded.ts, ip=excluded.ip, country=excluded.country WHERE excluded.ts>=ts",
   [MT_ONCE_GET_PAIR] = "SELECT ts FROM pair WHERE key=?1",
