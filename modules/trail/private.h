@@ -293,8 +293,9 @@ struct MtTrail
 /* Stamps of one second, and lines of several processes that pass each other. */
 #define MT_TRAIL_GRACE_US (1 * MT_SECOND_US)
 
-/* A line this long before a message began is of another that had its queue ID. */
-#define MT_TRAIL_EARLY_US MT_DAY_US
+/* A line this long before what is known of a message is of another that had its queue ID.  Logs may
+ * be read in any order, last week's behind this week's, and mail waits for a week (qmail). */
+#define MT_TRAIL_EARLY_US (8 * MT_DAY_US)
 
 /* ---- message.c ------------------------------------------------------------ */
 
