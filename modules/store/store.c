@@ -653,10 +653,7 @@ read_state(MtStore *store)
   store->line_id = mt_sql_integer(store->db, "SELECT max(line) FROM line", 0);
   if (!read_counters(store))
     return FALSE;
-  /* Once it is bulk it stays so, until the end; but what others have begun is indexed. */
-  store->segments.defer_indexes =
-      store->settings->bulk
-      && (store->segments.defer_indexes || store->start.horizon == MT_NO_TIME);
+  store->segments.defer_indexes = store->settings->bulk; /* of days that begin with it */
   return mt_segments_load(&store->segments) && mt_scrub_load(store->scrub, store->db)
          && mt_guard_start(store->guard);
 }

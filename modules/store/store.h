@@ -22,7 +22,7 @@ typedef struct
   gint retention_days;   /* older records go; 0: none */
   gint64 max_size_bytes; /* oldest records go first beyond; 0: no limit */
   guint raw_lines;       /* how many are kept verbatim */
-  gboolean bulk;         /* much at once: into an empty store, indexes are built at the end */
+  gboolean bulk;         /* much at once: indexes of days that begin with it are built at the end */
 } MtStoreSettings;
 
 /* A line as it was logged. */
