@@ -1,15 +1,16 @@
 #include "store/guard.h"
 
 /* Buckets of the store, and hashes in them, that are held in memory while lines of their
- * minutes come (32 MiB): one that leaves forgets which of its lines have come again. */
+ * minutes come (16 MiB): one that leaves forgets which of its lines have come again. */
 #define LOADED_BUCKETS 4096
 #define LOADED_HASHES 2000000
 
 typedef struct
 {
-  guint64 hash;
-  gboolean used;
+  guint64 hash : 63, used : 1;
 } Entry;
+
+G_STATIC_ASSERT(MT_GUARD_HASH_BITS < 64 && sizeof(Entry) == sizeof(guint64));
 
 typedef struct
 {
@@ -204,7 +205,7 @@ compare_entries(gconstpointer a, gconstpointer b)
 static void
 add_entry(Bucket *bucket, guint64 hash)
 {
-  Entry entry = { hash, FALSE };
+  Entry entry = { hash, 0 };
 
   g_array_append_val(bucket->entries, entry);
 }
@@ -363,7 +364,7 @@ take(Bucket *bucket, guint64 hash)
   for (; low < bucket->entries->len && entries[low].hash == hash; low++)
     if (!entries[low].used)
       {
-        entries[low].used = TRUE;
+        entries[low].used = 1;
         g_array_append_val(bucket->taken, low);
         return TRUE;
       }
@@ -554,7 +555,7 @@ settle(MtGuard *guard, gboolean committed)
       Bucket *bucket = value;
 
       for (guint i = 0; !committed && i < bucket->taken->len; i++)
-        g_array_index(bucket->entries, Entry, g_array_index(bucket->taken, guint, i)).used = FALSE;
+        g_array_index(bucket->entries, Entry, g_array_index(bucket->taken, guint, i)).used = 0;
       g_array_set_size(bucket->taken, 0);
     }
   g_hash_table_remove_all(guard->fresh);
