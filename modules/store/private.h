@@ -52,7 +52,7 @@ struct MtStore
   gint patience_ms; /* longest wait for another writer */
   gint log_pages;   /* of the log, as of our last commit */
   gint32 today;
-  MtTime now;
+  MtTime now, others_at; /* when we last saw that others had written, or opened it */
   gboolean begun;
   gboolean rolling;  /* a step of it is being committed */
   gboolean started;  /* ids and horizon are read */

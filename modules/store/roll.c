@@ -5,6 +5,9 @@
  */
 #include "store/private.h"
 
+/* Nobody else has written for so long: who put indexes off is not at work any more. */
+#define BUILD_AFTER_US (2 * MT_MINUTE_US)
+
 /* Free pages given back to the file system in one step; and how many may stay.  Each that is given
  * back is looked for in the list of all that are free: they go before more come. */
 #define VACUUM_PAGES 250
@@ -35,11 +38,14 @@ drop_detached(const Roll *roll, gboolean *done)
   return mt_schema_drop_some(roll->store->db, done);
 }
 
-/* An import that put them off may have been killed. */
+/* An import that put them off may have been killed; one that is at work will build them itself. */
 static gboolean
 build_indexes(const Roll *roll, gboolean *done)
 {
-  return roll->store->settings->bulk || mt_segments_build_indexes(&roll->store->segments, done);
+  const MtStore *store = roll->store;
+  gboolean quiet = store->now < store->others_at || store->now - store->others_at >= BUILD_AFTER_US;
+
+  return store->settings->bulk || !quiet || mt_segments_build_indexes(&roll->store->segments, done);
 }
 
 static gint64

@@ -80,32 +80,33 @@ static const gchar segment_tables[] =
 /* What is looked up, and nothing else: each one costs as much as the row itself.  A
  * message's deliveries are found by its time and its number: one index for both. */
 static const gchar own_indexes[] =
-    "CREATE INDEX message_@_queue_id ON message_@(queue_id);"
-    "CREATE INDEX message_@_key ON message_@(key) WHERE key IS NOT NULL;"
-    "CREATE INDEX message_@_parent ON message_@(parent) WHERE parent IS NOT NULL;"
-    "CREATE INDEX delivery_@_ts ON delivery_@(ts, message);"
-    "CREATE INDEX access_@_open ON access_@(key) WHERE ended IS NULL;";
+    "CREATE INDEX IF NOT EXISTS message_@_queue_id ON message_@(queue_id);"
+    "CREATE INDEX IF NOT EXISTS message_@_key ON message_@(key) WHERE key IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS message_@_parent ON message_@(parent) WHERE parent IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS delivery_@_ts ON delivery_@(ts, message);"
+    "CREATE INDEX IF NOT EXISTS access_@_open ON access_@(key) WHERE ended IS NULL;";
 
 /* What pages come by.  Late recipients of a large message, too. */
 static const gchar page_indexes[] =
-    "CREATE INDEX message_@_auth_user ON message_@(auth_user, ts) WHERE auth_user IS NOT NULL;"
-    "CREATE INDEX delivery_@_sender ON delivery_@(sender, ts) WHERE outcome<>0;"
-    "CREATE INDEX delivery_@_recipient ON delivery_@(recipient, ts) WHERE outcome<>0;"
-    "CREATE INDEX delivery_@_outcome ON delivery_@(outcome, ts) WHERE outcome>1;"
-    "CREATE INDEX attempt_@_message ON attempt_@(message);"
-    "CREATE INDEX access_@_ts ON access_@(ts);"
-    "CREATE INDEX access_@_account ON access_@(account, ts);"
-    "CREATE INDEX access_@_ip ON access_@(ip, ts);"
-    "CREATE INDEX failure_@_ts ON failure_@(ts);"
-    "CREATE INDEX failure_@_account ON failure_@(account, ts);"
-    "CREATE INDEX failure_@_ip ON failure_@(ip, ts);"
-    "CREATE INDEX reject_@_ts ON reject_@(ts);"
-    "CREATE INDEX reject_@_recipient ON reject_@(recipient, ts);"
-    "CREATE INDEX reject_@_client_ip ON reject_@(client_ip, ts);"
-    "CREATE INDEX mailbox_@_message_id ON mailbox_@(message_id);"
-    "CREATE INDEX mailbox_@_account ON mailbox_@(account, ts);"
-    "CREATE INDEX incident_@_ts ON incident_@(ts);"
-    "CREATE INDEX name_@_domain ON name_@(" MT_SCHEMA_NAME_DOMAIN ") WHERE instr(text, char(64));";
+    "CREATE INDEX IF NOT EXISTS message_@_auth_user ON message_@(auth_user, ts) WHERE auth_user IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS delivery_@_sender ON delivery_@(sender, ts) WHERE outcome<>0;"
+    "CREATE INDEX IF NOT EXISTS delivery_@_recipient ON delivery_@(recipient, ts) WHERE outcome<>0;"
+    "CREATE INDEX IF NOT EXISTS delivery_@_outcome ON delivery_@(outcome, ts) WHERE outcome>1;"
+    "CREATE INDEX IF NOT EXISTS attempt_@_message ON attempt_@(message);"
+    "CREATE INDEX IF NOT EXISTS access_@_ts ON access_@(ts);"
+    "CREATE INDEX IF NOT EXISTS access_@_account ON access_@(account, ts);"
+    "CREATE INDEX IF NOT EXISTS access_@_ip ON access_@(ip, ts);"
+    "CREATE INDEX IF NOT EXISTS failure_@_ts ON failure_@(ts);"
+    "CREATE INDEX IF NOT EXISTS failure_@_account ON failure_@(account, ts);"
+    "CREATE INDEX IF NOT EXISTS failure_@_ip ON failure_@(ip, ts);"
+    "CREATE INDEX IF NOT EXISTS reject_@_ts ON reject_@(ts);"
+    "CREATE INDEX IF NOT EXISTS reject_@_recipient ON reject_@(recipient, ts);"
+    "CREATE INDEX IF NOT EXISTS reject_@_client_ip ON reject_@(client_ip, ts);"
+    "CREATE INDEX IF NOT EXISTS mailbox_@_message_id ON mailbox_@(message_id);"
+    "CREATE INDEX IF NOT EXISTS mailbox_@_account ON mailbox_@(account, ts);"
+    "CREATE INDEX IF NOT EXISTS incident_@_ts ON incident_@(ts);"
+    "CREATE INDEX IF NOT EXISTS name_@_domain ON name_@(" MT_SCHEMA_NAME_DOMAIN
+    ") WHERE instr(text, char(64));";
 
 gchar *
 mt_schema_fill(const gchar *template, gint segment)
@@ -226,6 +227,47 @@ mt_schema_add_indexes(sqlite3 *db, gint segment, MtIndexes has, MtIndexes wanted
           || exec_filled(db, own_indexes, segment))
          && (has == MT_INDEXES_ALL || wanted != MT_INDEXES_ALL
              || exec_filled(db, page_indexes, segment));
+}
+
+static gchar *
+name_of_index(const gchar *sql)
+{
+  const gchar *name = strstr(sql, "EXISTS ") + strlen("EXISTS ");
+
+  return g_strndup(name, strcspn(name, " "));
+}
+
+static gboolean
+add_if_missing(sqlite3 *db, const gchar *sql, gboolean *added)
+{
+  gchar *name = name_of_index(sql);
+  gchar *ask = g_strdup_printf("SELECT count(*) FROM sqlite_schema WHERE name='%s'", name);
+  gint64 there = mt_sql_integer(db, ask, -1);
+  gboolean ok = there >= 0 && (there || mt_sql_exec(db, sql));
+
+  *added = there == 0;
+  g_free(ask);
+  g_free(name);
+  return ok;
+}
+
+gboolean
+mt_schema_add_one_index(sqlite3 *db, gint segment, gboolean *added)
+{
+  static const gchar *const templates[] = { own_indexes, page_indexes };
+  gboolean ok = TRUE;
+
+  *added = FALSE;
+  for (guint i = 0; i < G_N_ELEMENTS(templates); i++)
+    {
+      gchar *filled = mt_schema_fill(templates[i], segment), **all = g_strsplit(filled, ";", -1);
+
+      for (guint n = 0; ok && !*added && all[n] && all[n][0]; n++)
+        ok = add_if_missing(db, all[n], added);
+      g_strfreev(all);
+      g_free(filled);
+    }
+  return ok;
 }
 
 /* ---- dropping, in small steps ------------------------------------------------------------ */

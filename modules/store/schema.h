@@ -54,6 +54,9 @@ gboolean mt_schema_add_segment(sqlite3 *db, gint segment);
 /* mt_schema_add_indexes: those that it has not yet.  @has, @wanted: which. */
 gboolean mt_schema_add_indexes(sqlite3 *db, gint segment, MtIndexes has, MtIndexes wanted);
 
+/* mt_schema_add_one_index: the first that it lacks of all.  @added: there was one. */
+gboolean mt_schema_add_one_index(sqlite3 *db, gint segment, gboolean *added);
+
 /* mt_schema_drop_some: a small step towards dropping the tables of detached segments:
  * an index, some rows, an empty table.  @done: there was something to drop. */
 gboolean mt_schema_drop_some(sqlite3 *db, gboolean *done);

@@ -349,7 +349,8 @@ mt_segments_build_indexes(MtSegments *segments, gboolean *built)
 
       if (has_indexes(segment, MT_INDEXES_ALL))
         continue;
-      if (!build_indexes(segments, segment, MT_INDEXES_ALL))
+      if (!mt_schema_add_one_index(segments->db, segment->number, built)
+          || (!*built && !build_indexes(segments, segment, MT_INDEXES_ALL)))
         return FALSE;
       *built = TRUE;
     }

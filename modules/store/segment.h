@@ -95,7 +95,8 @@ gboolean mt_segments_detach_oldest(MtSegments *segments, gint32 day, gint32 toda
 /* mt_segments_renew_views: as this version of the program has them. */
 gboolean mt_segments_renew_views(MtSegments *segments);
 
-/* mt_segments_build_indexes: those of one segment that were put off.  @built: there was one. */
+/* mt_segments_build_indexes: one that was put off.  @built: there was one, or the last of a segment
+ * has been noted. */
 gboolean mt_segments_build_indexes(MtSegments *segments, gboolean *built);
 
 /* mt_segment_stmt: the prepared statement; NULL on failure. */

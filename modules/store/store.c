@@ -697,6 +697,8 @@ mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error)
   if (store->started && version == store->data_version)
     return TRUE;
   *others_wrote = TRUE;
+  if (version != store->data_version)
+    store->others_at = store->now;
   if (!read_state(store))
     return fail(store, "reading the store", error);
   store->started = TRUE;

@@ -101,7 +101,7 @@ gboolean mt_store_put_lines(MtStore *store, const GArray *lines, GError **error)
  * @more: there is more to do.  @now: wall clock. */
 gboolean mt_store_retain(MtStore *store, MtTime now, gboolean *more, GError **error);
 
-/* mt_store_build_indexes: those of one segment that bulk put off.  @more: there was one. */
+/* mt_store_build_indexes: one that bulk put off.  @more: there may be another. */
 gboolean mt_store_build_indexes(MtStore *store, gboolean *more, GError **error);
 
 /* mt_store_add_counts: adds to numbers that outlive the process. */

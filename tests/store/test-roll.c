@@ -396,6 +396,53 @@ test_lean_reader(void)
   host_stop(&host);
 }
 
+static void
+hear_nothing(gpointer user, MtLogLevel level, const gchar *message)
+{
+}
+
+/* An import that was killed has left a day without its indexes: they are built one a step, but not
+ * while another still writes. */
+static void
+test_put_off_indexes(void)
+{
+  static const gchar indexes[] =
+      "SELECT count(*) FROM sqlite_schema WHERE type='index' AND sql GLOB '* ON *_2(*'";
+  MtTime now = clock_at(1, 12);
+  GError *error = NULL;
+  gint64 wanted, before;
+  guint steps = 0;
+  Host host;
+
+  host_start(&host, "retention", "30", NULL);
+  host_open(&host, clock_at(0, 12));
+  play_day(&host, 0, 10);
+  wanted = host_ask(
+      &host, "SELECT count(*) FROM sqlite_schema WHERE type='index' AND sql GLOB '* ON *_1(*'");
+  host_close(&host);
+  host.engine = mt_engine_open(&host.settings, MT_ENGINE_BULK, now, hear_nothing, NULL, &error);
+  g_assert_no_error(error);
+  play_day(&host, 1, 10);
+  host_close(&host);
+  host_open(&host, now);
+  before = host_ask(&host, indexes);
+  g_assert_cmpint(before, <, wanted);
+  while (mt_engine_tick(host.engine, now))
+    continue;
+  mt_engine_tick(host.engine, now + 90 * G_USEC_PER_SEC);
+  g_assert_cmpint(host_ask(&host, indexes), ==, before);
+  now += 180 * G_USEC_PER_SEC;
+  for (gboolean more = TRUE; more; steps++)
+    {
+      more = mt_engine_tick(host.engine, now);
+      g_assert_cmpint(host_ask(&host, indexes), <=, before + steps + 1);
+    }
+  g_assert_cmpint(host_ask(&host, indexes), ==, wanted);
+  g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM segment WHERE indexed<>1"), ==, 0);
+  g_assert_cmpint(host_ask(&host, "SELECT count(*) FROM mail"), ==, 20);
+  host_stop(&host);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -411,5 +458,6 @@ main(int argc, char **argv)
   g_test_add_func("/roll/shorter", test_shorter);
   g_test_add_func("/roll/absurd", test_absurd);
   g_test_add_func("/roll/lean-reader", test_lean_reader);
+  g_test_add_func("/roll/put-off-indexes", test_put_off_indexes);
   return g_test_run();
 }
