@@ -156,8 +156,8 @@ test_killed(Pair *pair, gconstpointer data)
 
   for (guint i = 0; i < 20; i++)
     {
-      gchar *bytes, *log_bytes, *found, *twin;
-      gsize len, log_len;
+      gchar *bytes = NULL, *log_bytes = NULL, *found, *twin;
+      gsize len = 0, log_len = 0;
       sqlite3 *db;
 
       change(pair);
