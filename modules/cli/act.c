@@ -169,8 +169,7 @@ read_policy(Actor *actor, GError **error)
   return actor->policy != NULL;
 }
 
-/* ---- an alert ----------------------------------------------------------------------------------
- */
+/* ---- an alert ---------------------------------------------------------------------- */
 
 /* MAILTRAIL_ACCOUNT=..., of every column; control characters are escaped. */
 static gchar **
@@ -317,8 +316,7 @@ handle_new(Actor *actor, MtQuery *query, gboolean *more, GError **error)
   return ok;
 }
 
-/* ---- the command -------------------------------------------------------------------------------
- */
+/* ---- the command ------------------------------------------------------------------- */
 
 /* Alerts from before the first start are old news; but who asks once asks for what is there. */
 static gboolean

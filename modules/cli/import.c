@@ -74,8 +74,7 @@ show_progress(Import *import, const CliInput *input, gboolean last)
     fputc('\n', stderr);
 }
 
-/* ---- lines ------------------------------------------------------------------------------------
- */
+/* ---- lines ------------------------------------------------------------------------- */
 
 static gboolean
 push(Import *import, const MtLine *line, GError **error)
@@ -155,8 +154,7 @@ import_file(Import *import, const gchar *path, GError **error)
   return ok;
 }
 
-/* ---- which files, in which order
- * ----------------------------------------------------------------- */
+/* ---- which files, in which order --------------------------------------------------- */
 
 typedef struct
 {
@@ -216,8 +214,7 @@ sort_files(Import *import, int argc, char **argv, GError **error)
   return sources;
 }
 
-/* ---- options
- * --------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------- */
 
 /* The option's, or the destination's. */
 static void

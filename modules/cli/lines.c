@@ -100,8 +100,7 @@ relate(GPtrArray *lines, GHashTable *ids)
     }
 }
 
-/* ---- printing ----------------------------------------------------------------------------------
- */
+/* ---- printing ---------------------------------------------------------------------- */
 
 static void
 print_json(const Line *line)
@@ -191,8 +190,7 @@ cli_print_related(MtQuery *query, GHashTable *ids, CliForm form, GError **error)
   return printed;
 }
 
-/* ---- the command
- * ---------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------- */
 
 static gboolean
 has_words(const Line *line, gchar **words)

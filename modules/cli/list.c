@@ -319,8 +319,7 @@ form_of(const Options *options)
   return options->json ? CLI_JSON : options->csv ? CLI_CSV : CLI_TABLE;
 }
 
-/* ---- together ---------------------------------------------------------------------------------
- */
+/* ---- together ---------------------------------------------------------------------- */
 
 static gint
 print_count(MtQuery *query, const CliList *list, Where *where)

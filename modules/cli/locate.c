@@ -217,8 +217,7 @@ find_places(Locate *locate, const Mail *mail)
   return places;
 }
 
-/* ---- saying it ----------------------------------------------------------------------------------
- */
+/* ---- saying it --------------------------------------------------------------------- */
 
 static gboolean
 is_trash(const gchar *mailbox)

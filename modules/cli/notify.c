@@ -276,8 +276,7 @@ deliver(const GPtrArray *digests, const Options *options, MtTime from, GError **
   return TRUE;
 }
 
-/* ---- the command ------------------------------------------------------------------------------
- */
+/* ---- the command ------------------------------------------------------------------- */
 
 /* The last full hour, or the one that @text is in: "2026-11-20T10" or any time. */
 static gboolean

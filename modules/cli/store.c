@@ -119,8 +119,7 @@ stats(Store *store)
   return error ? cli_fail(&error) : CLI_FINE;
 }
 
-/* ---- prune ------------------------------------------------------------------------------------
- */
+/* ---- prune ------------------------------------------------------------------------- */
 
 static gint
 prune(Store *store)
@@ -143,8 +142,7 @@ prune(Store *store)
   return error ? cli_fail(&error) : CLI_FINE;
 }
 
-/* ---- backup -------------------------------------------------------------------------------------
- */
+/* ---- backup ------------------------------------------------------------------------ */
 
 static gint
 backup(Store *store, const gchar *to)
@@ -176,8 +174,7 @@ backup(Store *store, const gchar *to)
   return CLI_FINE;
 }
 
-/* ---- together
- * ------------------------------------------------------------------------------------ */
+/* ---- together ---------------------------------------------------------------------- */
 
 static gint
 run(Store *store, int argc, char **argv)

@@ -490,8 +490,7 @@ static const MtRule other_rules[] = {
   MT_RULES_END,
 };
 
-/* ---- the dialect ------------------------------------------------------------------------------
- */
+/* ---- the dialect ------------------------------------------------------------------- */
 
 #define NAMED(name, service, rules, tls) \
   { \

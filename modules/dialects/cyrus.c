@@ -583,8 +583,7 @@ static const MtRule operator_rules[] = {
   MT_RULES_END,
 };
 
-/* ---- University of Washington
- * -------------------------------------------------------------------- */
+/* ---- University of Washington ------------------------------------------------------ */
 
 /* "U auth=A": both are the client's, and most often the same. */
 static MtSpan
@@ -714,8 +713,7 @@ static const MtRule uw_rules[] = {
   MT_RULES_END,
 };
 
-/* ---- the dialect
- * ------------------------------------------------------------------------------------- */
+/* ---- the dialect ------------------------------------------------------------------- */
 
 #define SERVICE(name, service) \
   { \

@@ -470,8 +470,7 @@ read_greylisting(MtCursor *cur, MtEvent *event)
   return MT_PARSE_SKIP;
 }
 
-/* ---- qmail-smtpd of s/qmail and its kin (smtpdlog.c) ------------------------------------------
- */
+/* ---- qmail-smtpd of s/qmail and its kin (smtpdlog.c) ------------------------------- */
 
 /* HELO, sender and recipient are the client's, and may hold each other's marks: they are
  * read where each mark stands once.  What stands in front of them is ours. */
@@ -596,8 +595,7 @@ read_smtpd_line(MtCursor *cur, MtEvent *event)
   return MT_SCAN(cur, "Reject::") ? read_refused(cur, event) : MT_PARSE_SKIP;
 }
 
-/* ---- qmail-smtpd of jms1 (qmail-1.03-jms1) ----------------------------------------------------
- */
+/* ---- qmail-smtpd of jms1 (qmail-1.03-jms1) ----------------------------------------- */
 
 /* "[198.51.100.7] alice@example.com" */
 static gboolean
@@ -672,8 +670,7 @@ read_early_talker(MtCursor *cur, MtEvent *event)
   return take_reason(cur, event);
 }
 
-/* ---- chkuser.c (chkuser-2.0.9; sagredo's qmail) -------------------------------------------------
- */
+/* ---- chkuser.c (chkuser-2.0.9; sagredo's qmail) ------------------------------------ */
 
 /* "a@example.org|remoteinfo/auth:bob@example.com|chkuser-identify:", or with ':' between:
  * the sender is the client's text, so the parts behind are taken from the end. */
@@ -758,8 +755,7 @@ read_chkuser_refusal(MtCursor *cur, MtEvent *event)
   return parse;
 }
 
-/* ---- simscan.c ----------------------------------------------------------------------------------
- */
+/* ---- simscan.c --------------------------------------------------------------------- */
 
 static const struct
 {
@@ -870,8 +866,7 @@ read_simscan(MtCursor *cur, MtEvent *event)
   return read_scan_result(cur, event);
 }
 
-/* ---- qmail-scanner-queue.pl
- * ---------------------------------------------------------------------- */
+/* ---- qmail-scanner-queue.pl -------------------------------------------------------- */
 
 /* "Clear:RC:1(192.0.2.7):SA:0(-1.2/5.0): 1.5 3021 a@example.org b@example.com ..."; tabs or
  * spaces between; the subject stands behind the addresses. */
@@ -922,8 +917,7 @@ read_scanner_spam(MtCursor *cur, MtEvent *event)
   return read_scanner(cur, event);
 }
 
-/* ---- tables
- * ----------------------------------------------------------------------------------------- */
+/* ---- tables ------------------------------------------------------------------------ */
 
 static const MtRule send_rules[] = {
   /* qmail-send.c */
@@ -1018,8 +1012,7 @@ find_daemon(MtSpan name)
   return NULL;
 }
 
-/* ---- the dialect
- * -------------------------------------------------------------------------------------- */
+/* ---- the dialect ------------------------------------------------------------------- */
 
 static void
 claim(MtSpan program, MtClaim *claim)
@@ -1079,8 +1072,7 @@ parse(const MtLine *line, const MtClaim *claim, MtEvent *event)
   return mt_rules_apply((tag ? tag : daemon)->rules, mt_cursor_rest(&cur), event);
 }
 
-/* ---- multilog files
- * ----------------------------------------------------------------------------------- */
+/* ---- multilog files ---------------------------------------------------------------- */
 
 /* What the lines of this family begin with, behind the stamp. */
 static const MtSpan beginnings[] = {

@@ -323,8 +323,7 @@ static const MtRule session_rules[] = {
   MT_RULES_END,
 };
 
-/* ---- a message's delivery ---------------------------------------------------------------------
- */
+/* ---- a message's delivery ---------------------------------------------------------- */
 
 static MtSpan
 until_last(MtSpan text, MtSpan mark)
@@ -510,8 +509,7 @@ static const MtRule delivery_rules[] = {
   MT_RULES_END,
 };
 
-/* ---- the dialect --------------------------------------------------------------------------------
- */
+/* ---- the dialect ------------------------------------------------------------------- */
 
 static gboolean
 scan_bracket(MtCursor *cur, MtSpan *out)
@@ -554,8 +552,7 @@ parse(const MtLine *line, const MtClaim *claim, MtEvent *event)
   return mt_rules_apply(session_rules, mt_cursor_rest(&cur), event);
 }
 
-/* ---- the files
- * ------------------------------------------------------------------------------------ */
+/* ---- the files --------------------------------------------------------------------- */
 
 /* The stamp's pieces in ISO order, for the one reader of dates there is. */
 static gboolean

@@ -133,8 +133,7 @@ read_failed_auth(MtCursor *cur, MtEvent *event)
   return parse;
 }
 
-/* ---- what spamdyke tells of its work -----------------------------------------------------------
- */
+/* ---- what spamdyke tells of its work ----------------------------------------------- */
 
 static MtParse
 take_reason(MtCursor *cur, MtEvent *event)

@@ -640,8 +640,7 @@ mt_engine_rollback(MtEngine *engine)
   engine->begun = FALSE;
 }
 
-/* ---- once, for a command -----------------------------------------------------------------------
- */
+/* ---- once, for a command ----------------------------------------------------------- */
 
 gboolean
 mt_engine_finish(MtEngine *engine, GError **error)
@@ -670,8 +669,7 @@ mt_engine_forget(MtEngine *engine, const gchar *address, guint64 *found, GError 
   return ok;
 }
 
-/* ---- besides lines ----------------------------------------------------------------------------
- */
+/* ---- besides lines ----------------------------------------------------------------- */
 
 static void
 look_at_policy(MtEngine *engine)

@@ -249,8 +249,7 @@ take(Plugin *plugin, MtSpan line)
     take_line(plugin, line);
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------
- */
+/* ---- the loop ---------------------------------------------------------------------- */
 
 static void
 take_lines(Plugin *plugin)
@@ -299,8 +298,7 @@ run(Plugin *plugin)
     }
 }
 
-/* ---- after a death ------------------------------------------------------------------------------
- */
+/* ---- after a death ----------------------------------------------------------------- */
 
 static gboolean
 push_left(Plugin *plugin, MtSpan left, GError **error)

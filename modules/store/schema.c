@@ -124,6 +124,17 @@ mt_schema_fill(const gchar *template, gint segment)
 }
 
 static gboolean
+is_there(sqlite3 *db, const gchar *type, const gchar *name)
+{
+  gchar *sql =
+      g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='%s' AND name='%s'", type, name);
+  gboolean there = mt_sql_integer(db, sql, 0);
+
+  g_free(sql);
+  return there;
+}
+
+static gboolean
 exec_filled(sqlite3 *db, const gchar *template, gint segment)
 {
   gchar *sql = mt_schema_fill(template, segment);
@@ -241,12 +252,10 @@ static gboolean
 add_if_missing(sqlite3 *db, const gchar *sql, gboolean *added)
 {
   gchar *name = name_of_index(sql);
-  gchar *ask = g_strdup_printf("SELECT count(*) FROM sqlite_schema WHERE name='%s'", name);
-  gint64 there = mt_sql_integer(db, ask, -1);
-  gboolean ok = there >= 0 && (there || mt_sql_exec(db, sql));
+  gboolean ok;
 
-  *added = there == 0;
-  g_free(ask);
+  *added = !is_there(db, "index", name);
+  ok = !*added || mt_sql_exec(db, sql);
   g_free(name);
   return ok;
 }
@@ -274,17 +283,6 @@ mt_schema_add_one_index(sqlite3 *db, gint segment, gboolean *added)
 
 /* Rows that go in one step: about 10 ms, and some 200 pages. */
 #define DROP_ROWS "5000"
-
-static gboolean
-is_there(sqlite3 *db, const gchar *table)
-{
-  gchar *sql =
-      g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='table' AND name='%s'", table);
-  gboolean there = mt_sql_integer(db, sql, 0);
-
-  g_free(sql);
-  return there;
-}
 
 static gboolean
 drop_one_index(sqlite3 *db, const gchar *table, gboolean *done)
@@ -350,7 +348,7 @@ mt_schema_drop_some(sqlite3 *db, gboolean *done)
   for (guint i = 0; segment && i < G_N_ELEMENTS(dropped); i++)
     {
       gchar *table = g_strdup_printf("%s_%d", dropped[i].name, segment);
-      gboolean there = is_there(db, table), ok = TRUE;
+      gboolean there = is_there(db, "table", table), ok = TRUE;
 
       if (there)
         ok = drop_some_of(db, table, dropped[i].key);
@@ -723,18 +721,11 @@ expand_words(const gchar *arm)
 static gboolean
 put_view(sqlite3 *db, const gchar *name, const gchar *arms)
 {
-  gchar *exists =
-      g_strdup_printf("SELECT 1 FROM sqlite_schema WHERE type='view' AND name='%s'", name);
-  gboolean ok;
-
-  if (mt_sql_integer(db, exists, 0))
-    ok = mt_sql_execf(
+  if (is_there(db, "view", name))
+    return mt_sql_execf(
         db, "UPDATE sqlite_schema SET sql='CREATE VIEW %s AS '||%Q WHERE type='view' AND name='%s'",
         name, arms, name);
-  else
-    ok = mt_sql_execf(db, "CREATE VIEW %s AS %s", name, arms);
-  g_free(exists);
-  return ok;
+  return mt_sql_execf(db, "CREATE VIEW %s AS %s", name, arms);
 }
 
 static gboolean

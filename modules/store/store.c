@@ -979,8 +979,7 @@ mt_store_put_lines(MtStore *store, const GArray *lines, GError **error)
   return mt_store_end_small(store, ok, "keeping raw lines", error);
 }
 
-/* ---- alerts and settings ----------------------------------------------------------------------
- */
+/* ---- alerts and settings ----------------------------------------------------------- */
 
 const MtStoreCounters *
 mt_store_counters(const MtStore *store)

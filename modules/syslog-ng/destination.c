@@ -93,8 +93,7 @@ update_counters(MtDestination *self)
                                                      + mt_engine_counter_names[i].offset));
 }
 
-/* ---- the worker's thread ------------------------------------------------------------------------
- */
+/* ---- the worker's thread ----------------------------------------------------------- */
 
 static void
 schedule_tick(MtDestination *self, gboolean busy)
@@ -334,8 +333,7 @@ insert(LogThreadedDestDriver *s, LogMessage *msg)
   return batch_is_old(self) ? flush(s) : LTR_QUEUED;
 }
 
-/* ---- configuration
- * ------------------------------------------------------------------------------- */
+/* ---- configuration ----------------------------------------------------------------- */
 
 MtSettings *
 mt_destination_settings(LogDriver *driver)

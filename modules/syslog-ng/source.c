@@ -133,8 +133,7 @@ restore_position(MtSource *self)
   return TRUE;
 }
 
-/* ---- an event as a message --------------------------------------------------------------------
- */
+/* ---- an event as a message --------------------------------------------------------- */
 
 static void
 set_message(LogMessage *msg, const MtRows *rows, const gchar *first)
@@ -176,8 +175,7 @@ post(MtSource *self, const MtRows *rows, gint64 id, gint pri, const gchar *first
   log_threaded_source_blocking_post(&self->super, msg);
 }
 
-/* ---- the source's thread
- * ------------------------------------------------------------------------- */
+/* ---- the source's thread ----------------------------------------------------------- */
 
 static gboolean
 must_exit(MtSource *self)
@@ -333,8 +331,7 @@ request_exit(MT_SOURCE_RUN_ARGUMENT *argument)
   mt_shared_wake();
 }
 
-/* ---- configuration
- * ------------------------------------------------------------------------------- */
+/* ---- configuration ----------------------------------------------------------------- */
 
 void
 mt_source_set_database(LogDriver *driver, const gchar *database)

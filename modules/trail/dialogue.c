@@ -119,8 +119,7 @@ reset_message(Dialogue *dialogue)
   drop_recipients(dialogue);
 }
 
-/* ---- a message is taken ------------------------------------------------------------------------
- */
+/* ---- a message is taken ------------------------------------------------------------ */
 
 /* The spool's name, the process that queued it, or for want of both the session. */
 static MtSpan
@@ -242,8 +241,7 @@ emit_nameless(Dialogue *dialogue)
     emit_message(dialogue);
 }
 
-/* ---- commands
- * -------------------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------------------- */
 
 /* Commands that begin another message, or none. */
 static gboolean
@@ -282,8 +280,7 @@ push_command(Dialogue *dialogue, const MtEvent *event)
   mt_event_copy_field(state, event, MT_F_SIZE);
 }
 
-/* ---- replies
- * ------------------------------------------------------------------------------------------ */
+/* ---- replies ----------------------------------------------------------------------- */
 
 static void
 refuse(Dialogue *dialogue, const MtEvent *event, MtSpan stage, MtSpan recipient)
@@ -381,8 +378,7 @@ answer_data(Dialogue *dialogue, const MtEvent *event, gboolean good)
     emit_message(dialogue);
 }
 
-/* ---- logins
- * ---------------------------------------------------------------------------------------------- */
+/* ---- logins ------------------------------------------------------------------------ */
 
 static void
 fill_access(const Dialogue *dialogue, MtEventKind kind, MtWord service, MtSpan account,
@@ -542,8 +538,7 @@ push_reply(Dialogue *dialogue, const MtEvent *event)
       }
 }
 
-/* ---- what else a session says
- * ------------------------------------------------------------------------------- */
+/* ---- what else a session says ------------------------------------------------------ */
 
 static void
 push_spooled(Dialogue *dialogue, const MtEvent *event)
@@ -622,8 +617,7 @@ end_session(Dialogue *dialogue)
   mt_note_drop(dialogue->trail, &dialogue->note);
 }
 
-/* ---- SmarterMail's delivery log
- * --------------------------------------------------------------------------------- */
+/* ---- SmarterMail's delivery log ---------------------------------------------------- */
 
 /* What a note of a delivery holds: queue_id the message's whole name, the server that
  * is talked to and what it said last, and to which command. */
@@ -734,8 +728,7 @@ push_spool(MtTrail *trail, const MtLine *line, const MtEvent *event)
   return TRUE;
 }
 
-/* ---- whose lines these are
- * ------------------------------------------------------------------------------------------ */
+/* ---- whose lines these are --------------------------------------------------------- */
 
 static gboolean
 push_smartermail(MtTrail *trail, const MtLine *line, const MtEvent *event, MtFact *fact)

@@ -174,8 +174,7 @@ tell_child(MtTrail *trail, const MtLine *line, const MtEvent *event, MtWord kind
   mt_origin_said(trail, line, &facts);
 }
 
-/* ---- qmail-send
- * ---------------------------------------------------------------------------------- */
+/* ---- qmail-send -------------------------------------------------------------------- */
 
 static gboolean
 push_delivery(MtTrail *trail, const MtLine *line, const MtEvent *event)
@@ -218,8 +217,7 @@ push_queue(MtTrail *trail, const MtLine *line, const MtEvent *event)
   return TRUE;
 }
 
-/* ---- qmail-smtpd
- * ----------------------------------------------------------------------------------- */
+/* ---- qmail-smtpd ------------------------------------------------------------------- */
 
 /* What an SMTP session has said so far of itself, and of its next message. */
 static const MtField session_fields[] = { MT_F_CLIENT_IP, MT_F_CLIENT_NAME, MT_F_CLIENT_PORT,

@@ -600,8 +600,7 @@ mt_policy_read(const gchar *path, GError **error)
   return NULL;
 }
 
-/* ---- asking ------------------------------------------------------------------------------------
- */
+/* ---- asking ------------------------------------------------------------------------ */
 
 const MtRuleSettings *
 mt_policy_rule(const MtPolicy *policy, guint index)

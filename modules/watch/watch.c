@@ -569,8 +569,7 @@ remember_session(MtWatch *watch, const MtLook *look)
   recent->session[len] = '\0';
 }
 
-/* ---- alerts ------------------------------------------------------------------------------------
- */
+/* ---- alerts ------------------------------------------------------------------------ */
 
 static guint64
 severity_key(guint64 share, MtSeverity severity)

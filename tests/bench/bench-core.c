@@ -92,8 +92,7 @@ do_trail(gpointer data, MtSpan raw)
   mt_trail_committed(bench->trail);
 }
 
-/* ---- memory -----------------------------------------------------------------------------------
- */
+/* ---- memory ------------------------------------------------------------------------ */
 
 static gsize
 bytes_in_use(void)
@@ -164,8 +163,7 @@ say_fields(const Bench *bench)
   printf("}\n");
 }
 
-/* ---- a fixture's examples ---------------------------------------------------------------------
- */
+/* ---- a fixture's examples ---------------------------------------------------------- */
 
 #define FIXTURE_LINES 200000
 
@@ -284,8 +282,7 @@ bench_fixture(Bench *bench, const MtClock *clock, const gchar *path)
   return ok;
 }
 
-/* ---- a log ------------------------------------------------------------------------------------
- */
+/* ---- a log ------------------------------------------------------------------------- */
 
 static gboolean
 bench_log(Bench *bench, const MtClock *clock, const gchar *mode, MeasureFunc func,

@@ -93,8 +93,7 @@ play(Host *host, guint from, guint to)
     }
 }
 
-/* ---- what is in the store ---------------------------------------------------------------------
- */
+/* ---- what is in the store ---------------------------------------------------------- */
 
 static const gchar *const questions[] = {
   "SELECT queue_id, message_id, sender, state, ts, last_time FROM messages ORDER BY queue_id",
@@ -120,8 +119,7 @@ undisturbed(void)
   return all;
 }
 
-/* ---- tests -------------------------------------------------------------------------------------
- */
+/* ---- tests ------------------------------------------------------------------------- */
 
 static void
 one_fault(FaultKind kind, guint after, guint times, const gchar *want, guint *fired)

@@ -443,6 +443,46 @@ test_put_off_indexes(void)
   host_stop(&host);
 }
 
+static gint64
+log_bytes(const Host *host)
+{
+  gchar *path = g_strconcat(host->settings.database, "-wal", NULL);
+  GStatBuf info;
+  gint64 bytes = g_stat(path, &info) == 0 ? info.st_size : -1;
+
+  g_free(path);
+  return bytes;
+}
+
+/* While lines come without a gap, raw lines wait and the log is not folded back; once there is time
+ * it is, and cut. */
+static void
+test_under_load(void)
+{
+  static const gchar raw[] = "SELECT coalesce(max(line), 0) FROM log_tail";
+  MtTime now;
+  gint64 before;
+  Host host;
+
+  start(&host, "30", 0);
+  for (gint day = 0; day < 24; day++)
+    play_day(&host, day, 1500);
+  now = clock_at(23, 12);
+  mt_engine_tick(host.engine, now);
+  before = host_ask(&host, raw);
+  g_assert_cmpint(before, ==, 100);
+  g_assert_cmpint(log_bytes(&host), >, 16 << 20);
+  for (gint day = 24; day < 27; day++)
+    play_day(&host, day, 1500);
+  mt_engine_tick(host.engine, now + 2 * G_USEC_PER_SEC);
+  g_assert_cmpint(host_ask(&host, raw), ==, before);
+  g_assert_cmpint(log_bytes(&host), >, 16 << 20);
+  mt_engine_tick(host.engine, now + 4 * G_USEC_PER_SEC);
+  g_assert_cmpint(host_ask(&host, raw), ==, before + 100);
+  g_assert_cmpint(log_bytes(&host), <, 1 << 20);
+  host_stop(&host);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -459,5 +499,6 @@ main(int argc, char **argv)
   g_test_add_func("/roll/absurd", test_absurd);
   g_test_add_func("/roll/lean-reader", test_lean_reader);
   g_test_add_func("/roll/put-off-indexes", test_put_off_indexes);
+  g_test_add_func("/roll/under-load", test_under_load);
   return g_test_run();
 }

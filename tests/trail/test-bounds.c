@@ -184,8 +184,7 @@ one_message_id(guint i)
   return stamped(i, "postfix/cleanup[12]: 4%09X: message-id=<same@example.org>", i);
 }
 
-/* ---- recipients of one message
- * ------------------------------------------------------------------- */
+/* ---- recipients of one message ----------------------------------------------------- */
 
 static gchar *
 one_more_recipient(guint i)
@@ -275,8 +274,7 @@ last_counts(Host *host, guint lines)
   g_free(sql);
 }
 
-/* ---- logins
- * ---------------------------------------------------------------------------------------- */
+/* ---- logins ------------------------------------------------------------------------ */
 
 static gchar *
 unique_login(guint i)
@@ -319,8 +317,7 @@ same_failure(guint i)
                  "failed: UGFzc3dvcmQ6, sasl_username=bob@example.com");
 }
 
-/* ---- what waits, and what is summed up
- * ---------------------------------------------------------------- */
+/* ---- what waits, and what is summed up --------------------------------------------- */
 
 static gchar *
 stored_of_nothing(guint i)

@@ -559,8 +559,7 @@ test_evidence_by_time(void)
   mt_watch_free(watch);
 }
 
-/* ---- bounds -----------------------------------------------------------------------------------
- */
+/* ---- bounds ------------------------------------------------------------------------ */
 
 static void
 push_failure(MtWatch *watch, MtTime at, const gchar *account, const MtIp *ip, gboolean known)
