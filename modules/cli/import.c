@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define BATCH_LINES 50000
+/* The first batch is small: what is to be stored is there soon.  Each one is twice as large as the
+ * one before it, up to this. */
+#define FIRST_BATCH_LINES 12500
+#define BATCH_LINES 100000
 
 /* Another writer has its turn between our batches; this is how long we wait for ours. */
 #define BUSY_TRIES 12
@@ -30,7 +33,7 @@ typedef struct
   MtSettings settings;
   GPtrArray *overrides; /* name, value, name, value */
   MtEngine *engine;
-  guint batched;
+  guint batched, batch_lines;
   guint64 lines;
   MtTime started_at, shown_at;
   gint64 total, before; /* bytes of all files, and of those done */
@@ -93,7 +96,18 @@ static gboolean
 commit(Import *import, GError **error)
 {
   import->batched = 0;
-  return mt_engine_commit(import->engine, g_get_real_time(), error);
+  return mt_engine_land(import->engine, error)
+         && mt_engine_commit(import->engine, g_get_real_time(), error);
+}
+
+/* The next lines are read while these are being stored. */
+static gboolean
+submit(Import *import, GError **error)
+{
+  import->batched = 0;
+  import->batch_lines = MIN(2 * import->batch_lines, BATCH_LINES);
+  return mt_engine_land(import->engine, error)
+         && mt_engine_submit(import->engine, g_get_real_time(), error);
 }
 
 static MtReader *
@@ -121,9 +135,9 @@ import_lines(Import *import, CliInput *input, MtReader *reader, GError **error)
       if (!push(import, &line, error))
         return FALSE;
       import->lines++;
-      if (++import->batched < BATCH_LINES)
+      if (++import->batched < import->batch_lines)
         continue;
-      if (!commit(import, error))
+      if (!submit(import, error))
         return FALSE;
       show_progress(import, input, FALSE);
     }
@@ -304,7 +318,9 @@ cli_run_import(int argc, char **argv)
 {
   static const gchar *const own_options[] = { "database", "retention", "trusted-uids", "time-zone",
                                               NULL };
-  Import import = { .retention = -1, .quiet = !isatty(STDERR_FILENO) };
+  Import import = { .retention = -1,
+                    .quiet = !isatty(STDERR_FILENO),
+                    .batch_lines = FIRST_BATCH_LINES };
   const GOptionEntry entries[] = {
     { "database", 'd', 0, G_OPTION_ARG_FILENAME, &import.database, "the store", "FILE" },
     { "dialect", 0, 0, G_OPTION_ARG_STRING, &import.dialect, "read by this dialect only", "D" },

@@ -41,6 +41,7 @@ struct MtEngine
   MtEngineCounters counters, kept; /* kept: as of the last time they went into the store */
   guint generation;                /* of the store that trail and watch were made for */
   gboolean begun;                  /* lines have been pushed since the last commit */
+  MtStoreWork work;                /* what is being stored; its batch is NULL: nothing */
   guint flags;
   gboolean retaining; /* rolling has more to do */
   MtTime looked_at, retained_at, raw_at;
@@ -114,7 +115,8 @@ fill_settings(MtEngine *engine)
                          .store_unknown_accounts = from->store_unknown_accounts,
                          .ignore_mail = (const gchar *const *) from->ignore_mail,
                          .ignore_access = (const gchar *const *) from->ignore_access,
-                         .max_messages = MT_TRAIL_MAX_MESSAGES };
+                         .max_messages = engine->flags & MT_ENGINE_BULK ? MT_TRAIL_MAX_MESSAGES_BULK
+                                                                        : MT_TRAIL_MAX_MESSAGES };
 }
 
 static const struct
@@ -332,6 +334,7 @@ mt_engine_close(MtEngine *engine)
     return;
   if (engine->begun)
     mt_engine_rollback(engine);
+  mt_engine_land(engine, NULL);
   if (engine->trail)
     {
       put_raw_lines(engine);
@@ -428,7 +431,10 @@ begin(MtEngine *engine, GError **error)
     }
   tell_notice(engine);
   engine->begun = TRUE;
-  mt_raw_mark(engine->raw);
+  if (engine->work.batch)
+    mt_raw_chain(engine->raw);
+  else
+    mt_raw_mark(engine->raw);
   if (engine->generation != mt_store_generation(engine->store))
     make_memory(engine);
   if (others_wrote)
@@ -583,38 +589,94 @@ locate(gpointer user, const MtIp *ip, MtCountry country)
   memcpy(country, mt_geo_look_up(((MtEngine *) user)->geo, ip)->country, sizeof(MtCountry));
 }
 
-gboolean
-mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
+static void
+free_work(MtEngine *engine, MtStoreWork *work)
 {
-  MtBatch *batch;
-  MtStoreWork work;
-  gboolean ok;
+  mt_watch_work_free(work->watch);
+  mt_trail_recycle(engine->trail, work->batch);
+  *work = (MtStoreWork){ 0 };
+}
 
-  engine->now = now;
-  if (!engine->begun)
-    return TRUE;
-  mt_store_set_now(engine->store, now);
-  batch = mt_trail_flush(engine->trail, locate, engine);
-  work = (MtStoreWork){ batch, mt_watch_work(engine->watch), (engine->flags & MT_ENGINE_EMIT) != 0,
-                        g_atomic_int_get(&engine->emit_mail) };
-  ok = mt_store_commit(engine->store, &work, error);
-  engine->begun = FALSE;
+/* What was stored, or was not. */
+static void
+note_work(MtEngine *engine, const MtStoreWork *work, gboolean ok)
+{
   if (ok)
     {
       engine->counters.commits++;
-      engine->counters.alerts += work.watch->alerts->len;
-      mt_trail_committed(engine->trail);
+      engine->counters.alerts += work->watch->alerts->len;
+      mt_raw_landed(engine->raw);
     }
   else
     {
       engine->counters.failures++;
       mt_raw_forget(engine->raw);
+      engine->begun = FALSE;
     }
   tell_notice(engine);
-  if (ok && work.watch->alerts->len)
+  if (ok && work->watch->alerts->len)
     __atomic_store_n(&engine->alert_id, mt_store_last_alert(engine->store), __ATOMIC_RELEASE);
-  mt_watch_settle(engine->watch);
-  mt_trail_recycle(engine->trail, batch);
+}
+
+gboolean
+mt_engine_land(MtEngine *engine, GError **error)
+{
+  gboolean ok;
+
+  if (!engine->work.batch)
+    return TRUE;
+  ok = mt_store_wait(engine->store, error);
+  if (!ok && engine->begun)
+    mt_store_rollback(engine->store);
+  note_work(engine, &engine->work, ok);
+  free_work(engine, &engine->work);
+  return ok;
+}
+
+static gboolean
+store_work(MtEngine *engine, MtTime now, gboolean fly, GError **error)
+{
+  MtStoreWork *work = &engine->work;
+  gboolean ok;
+
+  g_return_val_if_fail(!work->batch, FALSE);
+  engine->now = now;
+  if (!engine->begun)
+    return TRUE;
+  mt_store_set_now(engine->store, now);
+  *work =
+      (MtStoreWork){ mt_trail_flush(engine->trail, locate, engine), mt_watch_take(engine->watch),
+                     (engine->flags & MT_ENGINE_EMIT) != 0, g_atomic_int_get(&engine->emit_mail) };
+  ok = (fly ? mt_store_submit : mt_store_commit)(engine->store, work, error);
+  engine->begun = FALSE;
+  if (ok)
+    (fly ? mt_trail_submitted : mt_trail_committed)(engine->trail);
+  return ok;
+}
+
+gboolean
+mt_engine_submit(MtEngine *engine, MtTime now, GError **error)
+{
+  gboolean ok = store_work(engine, now, TRUE, error);
+
+  if (!ok && engine->work.batch)
+    {
+      note_work(engine, &engine->work, FALSE);
+      free_work(engine, &engine->work);
+    }
+  return ok;
+}
+
+gboolean
+mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
+{
+  gboolean ok = store_work(engine, now, FALSE, error);
+
+  if (engine->work.batch)
+    {
+      note_work(engine, &engine->work, ok);
+      free_work(engine, &engine->work);
+    }
   return ok;
 }
 
@@ -622,6 +684,8 @@ gboolean
 mt_engine_new_stream(MtEngine *engine, GError **error)
 {
   g_return_val_if_fail(!engine->begun, FALSE);
+  if (!mt_engine_land(engine, error))
+    return FALSE;
   if (mt_guard_restart(mt_store_guard(engine->store)))
     return TRUE;
   g_set_error(error, MT_STORE_ERROR, MT_STORE_ERROR_OPEN, "%s: cannot be read",
@@ -634,9 +698,10 @@ mt_engine_rollback(MtEngine *engine)
 {
   if (!engine->begun)
     return;
+  if (!mt_engine_land(engine, NULL) && !engine->begun)
+    return;
   mt_store_rollback(engine->store);
   mt_raw_forget(engine->raw);
-  mt_watch_settle(engine->watch);
   engine->begun = FALSE;
 }
 
@@ -759,7 +824,7 @@ gboolean
 mt_engine_tick(MtEngine *engine, MtTime now)
 {
   engine->now = now;
-  if (engine->begun)
+  if (engine->begun || engine->work.batch)
     return FALSE;
   mt_store_set_now(engine->store, now);
   mt_store_hurry(engine->store, TRUE);

@@ -1,7 +1,8 @@
 /* engine.h: the one facade that hosts see
  *
  * Layer: engine.  Concurrency: one thread pushes, commits and ticks; mt_engine_alert_id()
- * and mt_engine_emitted() may be called from others.
+ * and mt_engine_emitted() may be called from others.  mt_engine_submit() has a thread of the
+ * store's own write.
  *
  * A host pushes lines; commits when it has no more, or enough; acknowledges them to
  * their source after a commit that succeeded; pushes the same lines again after one
@@ -94,6 +95,14 @@ gboolean mt_engine_push(MtEngine *engine, const MtLine *line, gint64 uid, GError
 /* mt_engine_commit: all lines pushed since the last commit.  Returns: FALSE with @error:
  * none of them is kept: push them again. */
 gboolean mt_engine_commit(MtEngine *engine, MtTime now, GError **error);
+
+/* mt_engine_submit: as mt_engine_commit(), but comes back while they are being stored: the next
+ * lines may be pushed meanwhile.
+ * mt_engine_land: waits for them.  Before the next mt_engine_submit() or mt_engine_commit(), and
+ * when a push has failed.  Returns: they are stored, or there were none; FALSE with @error: neither
+ * they nor those pushed since are kept: push all of them again. */
+gboolean mt_engine_submit(MtEngine *engine, MtTime now, GError **error);
+gboolean mt_engine_land(MtEngine *engine, GError **error);
 
 /* mt_engine_new_stream: lines that were pushed before may be sent again by their source from
  * here on.  Between commits only. */

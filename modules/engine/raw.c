@@ -5,6 +5,9 @@
 /* Longer lines are cut: no syslog daemon passes on more by default. */
 #define LINE_MAX_BYTES 65536
 
+/* Most lines fit in this; what a longer one took is not kept for ever. */
+#define USUAL_ROOM 256
+
 /* host, program, text, and the IDs of the records that it made */
 #define TEXTS 6
 
@@ -21,6 +24,7 @@ struct MtRawRing
   Slot *slots;
   guint size, count, next;
   guint uncommitted; /* the newest of them */
+  guint flying;      /* those before these */
 };
 
 MtRawRing *
@@ -51,10 +55,10 @@ make_room(Slot *slot, const MtSpan texts[TEXTS])
 
   for (guint i = 0; i < TEXTS; i++)
     size += texts[i].len;
-  if (size > slot->room || size < slot->room / 2) /* a long line's room is not kept for ever */
+  if (size > slot->room || (slot->room > USUAL_ROOM && size < slot->room / 2))
     {
       g_free(slot->bytes);
-      slot->room = size + size / 8;
+      slot->room = MAX(size + size / 8, USUAL_ROOM);
       slot->bytes = g_malloc(slot->room);
     }
   return slot->bytes;
@@ -92,18 +96,31 @@ mt_raw_add(MtRawRing *ring, const MtLine *line, const MtEvent *event)
 void
 mt_raw_mark(MtRawRing *ring)
 {
+  ring->uncommitted = ring->flying = 0;
+}
+
+void
+mt_raw_chain(MtRawRing *ring)
+{
+  ring->flying = ring->uncommitted;
   ring->uncommitted = 0;
+}
+
+void
+mt_raw_landed(MtRawRing *ring)
+{
+  ring->flying = 0;
 }
 
 void
 mt_raw_forget(MtRawRing *ring)
 {
-  guint newest = MIN(ring->uncommitted, ring->count);
+  guint newest = MIN(ring->uncommitted + ring->flying, ring->count);
 
   if (newest)
     ring->next = (ring->next + ring->size - newest) % ring->size;
   ring->count -= newest;
-  ring->uncommitted = 0;
+  mt_raw_mark(ring);
 }
 
 /* Of an ID that the line does not state there is none. */
@@ -141,5 +158,6 @@ mt_raw_waiting(const MtRawRing *ring)
 void
 mt_raw_written(MtRawRing *ring)
 {
-  ring->count = ring->uncommitted = 0;
+  ring->count = 0;
+  mt_raw_mark(ring);
 }

@@ -29,9 +29,9 @@ read_country(sqlite3_stmt *stmt, gint *at, MtCountry country)
 }
 
 static sqlite3_stmt *
-stmt_of(MtStore *store, MtSegment *segment, MtStmt which)
+stmt_of(MtStore *store, MtSegments *segments, MtSegment *segment, MtStmt which)
 {
-  sqlite3_stmt *stmt = mt_segment_stmt(&store->segments, segment, which);
+  sqlite3_stmt *stmt = mt_segment_stmt(segments, segment, which);
 
   if (!stmt)
     mt_store_read_failed(store, "reading records");
@@ -144,9 +144,9 @@ read_delivery(sqlite3_stmt *stmt, GStringChunk *texts, MtDeliveryRow *row)
 
 /* Of many deliveries only how many they are is told. */
 static void
-count_deliveries(MtStore *store, MtSegment *segment, MtMessageRow *row)
+count_deliveries(MtStore *store, MtSegments *segments, MtSegment *segment, MtMessageRow *row)
 {
-  sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_COUNT_DELIVERIES);
+  sqlite3_stmt *stmt = stmt_of(store, segments, segment, MT_STMT_COUNT_DELIVERIES);
 
   if (!stmt)
     return;
@@ -163,26 +163,44 @@ count_deliveries(MtStore *store, MtSegment *segment, MtMessageRow *row)
   sqlite3_reset(stmt);
 }
 
-static void
-give_message(MtStore *store, MtSegment *segment, MtMessageRow *row, MtMessageFound found,
-             gpointer sink)
+/* What is found may look for more (a parent) with the same statement, or wait for what is being
+ * written: all rows are read before any is given. */
+typedef struct
 {
-  sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_DELIVERIES);
+  MtMessageRow row;
+  gint number; /* the segment's */
+} Found;
+
+typedef struct
+{
+  MtStore *store;
+  GArray *all; /* Found */
+  GStringChunk *texts;
+} Search;
+
+/* The segments may be others by now: those of the other connection. */
+static void
+give_message(MtStore *store, const Found *one, MtMessageFound found, gpointer sink)
+{
+  MtMessageRow row = one->row;
+  MtSegments *segments = mt_store_where(store, MT_STMT_GET_DELIVERIES);
+  MtSegment *segment = mt_segments_of_number(segments, one->number);
+  sqlite3_stmt *stmt = segment ? stmt_of(store, segments, segment, MT_STMT_GET_DELIVERIES) : NULL;
   GStringChunk *texts = g_string_chunk_new(512);
   GArray *deliveries = g_array_new(FALSE, FALSE, sizeof(MtDeliveryRow));
 
   if (stmt)
     {
-      sqlite3_bind_int64(stmt, 1, row->id);
+      sqlite3_bind_int64(stmt, 1, row.id);
       sqlite3_bind_int(stmt, 2, MT_BACKING_MAX_DELIVERIES + 1);
-      sqlite3_bind_int64(stmt, 3, row->root_at);
+      sqlite3_bind_int64(stmt, 3, row.root_at);
       while (mt_store_next_row(store, stmt))
         {
           MtDeliveryRow delivery;
 
           read_delivery(stmt, texts, &delivery);
-          delivery.message_id = row->id;
-          delivery.day = row->day;
+          delivery.message_id = row.id;
+          delivery.day = row.day;
           g_array_append_val(deliveries, delivery);
         }
       sqlite3_reset(stmt);
@@ -190,20 +208,12 @@ give_message(MtStore *store, MtSegment *segment, MtMessageRow *row, MtMessageFou
   if (deliveries->len > MT_BACKING_MAX_DELIVERIES)
     {
       g_array_set_size(deliveries, 0);
-      count_deliveries(store, segment, row);
+      count_deliveries(store, segments, segment, &row);
     }
-  found(sink, row, (const MtDeliveryRow *) (gpointer) deliveries->data, deliveries->len);
+  found(sink, &row, (const MtDeliveryRow *) (gpointer) deliveries->data, deliveries->len);
   g_array_free(deliveries, TRUE);
   g_string_chunk_free(texts);
 }
-
-/* What is found may look for more (a parent) with the same statement: all rows are
- * read before any is given. */
-typedef struct
-{
-  MtMessageRow row;
-  MtSegment *segment;
-} Found;
 
 static MtSpan *
 texts_of(MtMessageRow *row, guint *count)
@@ -215,12 +225,11 @@ texts_of(MtMessageRow *row, guint *count)
 }
 
 static void
-collect(MtStore *store, MtSegment *segment, sqlite3_stmt *stmt, MtSpan host, GArray *all,
-        GStringChunk *kept)
+collect(Search *search, const MtSegment *segment, sqlite3_stmt *stmt, MtSpan host)
 {
-  while (mt_store_next_row(store, stmt))
+  while (mt_store_next_row(search->store, stmt))
     {
-      Found one = { .segment = segment };
+      Found one = { .number = segment->number };
       guint count;
       MtSpan *texts;
 
@@ -229,23 +238,26 @@ collect(MtStore *store, MtSegment *segment, sqlite3_stmt *stmt, MtSpan host, GAr
         continue;
       texts = texts_of(&one.row, &count);
       for (guint i = 0; i < count; i++)
-        texts[i] = keep(kept, texts[i]);
-      g_array_append_val(all, one);
+        texts[i] = keep(search->texts, texts[i]);
+      g_array_append_val(search->all, one);
     }
   sqlite3_reset(stmt);
 }
 
-static void
-give_all(MtStore *store, GArray *all, GStringChunk *kept, MtMessageFound found, gpointer sink)
+static MtSegments *
+begin_search(Search *search, MtStore *store, MtStmt which)
 {
-  for (guint i = 0; i < all->len; i++)
-    {
-      Found *one = &g_array_index(all, Found, i);
+  *search = (Search){ store, g_array_new(FALSE, FALSE, sizeof(Found)), g_string_chunk_new(512) };
+  return mt_store_where(store, which);
+}
 
-      give_message(store, one->segment, &one->row, found, sink);
-    }
-  g_array_free(all, TRUE);
-  g_string_chunk_free(kept);
+static void
+give_all(Search *search, MtMessageFound found, gpointer sink)
+{
+  for (guint i = 0; i < search->all->len; i++)
+    give_message(search->store, &g_array_index(search->all, Found, i), found, sink);
+  g_array_free(search->all, TRUE);
+  g_string_chunk_free(search->texts);
 }
 
 /* A message lies in its root's day: that of its own first line, or minutes off.  What is of long
@@ -261,30 +273,29 @@ static void
 messages_by_queue_id(gpointer self, MtSpan host, MtSpan queue_id, MtTime until,
                      MtMessageFound found, gpointer sink)
 {
-  MtStore *store = self;
-  GArray *all = g_array_new(FALSE, FALSE, sizeof(Found));
-  GStringChunk *kept = g_string_chunk_new(512);
+  Search search;
+  MtSegments *segments = begin_search(&search, self, MT_STMT_GET_BY_QUEUE_ID);
 
-  for (gint i = store->segments.all->len - 1; i >= 0; i--)
+  for (gint i = segments->all->len - 1; i >= 0; i--)
     {
-      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      MtSegment *segment = g_ptr_array_index(segments->all, i);
       sqlite3_stmt *stmt;
 
-      if (begins_behind(&store->segments, segment, until)
-          || !(stmt = stmt_of(store, segment, MT_STMT_GET_BY_QUEUE_ID)))
+      if (begins_behind(segments, segment, until)
+          || !(stmt = stmt_of(self, segments, segment, MT_STMT_GET_BY_QUEUE_ID)))
         continue;
       mt_sql_bind(stmt, 1, queue_id);
-      collect(store, segment, stmt, host, all, kept);
+      collect(&search, segment, stmt, host);
     }
-  give_all(store, all, kept, found, sink);
+  give_all(&search, found, sink);
 }
 
 /* The key has a span of the day: all that @since and @until touch are tried. */
 static void
-collect_by_key(MtStore *store, MtSegment *segment, sqlite3_stmt *stmt, MtSpan message_id,
-               MtTime since, MtTime until, GArray *all, GStringChunk *kept)
+collect_by_key(Search *search, MtSegment *segment, sqlite3_stmt *stmt, MtSpan message_id,
+               MtTime since, MtTime until)
 {
-  guint64 hash = mt_message_key_hash(&store->key, message_id);
+  guint64 hash = mt_message_key_hash(&search->store->key, message_id);
   gint64 spans = since < 0 ? MT_MESSAGE_KEY_SPANS
                            : until / MT_MESSAGE_KEY_SPAN_US - since / MT_MESSAGE_KEY_SPAN_US + 1;
 
@@ -294,7 +305,7 @@ collect_by_key(MtStore *store, MtSegment *segment, sqlite3_stmt *stmt, MtSpan me
   for (gint64 i = 0; i < MIN(spans, MT_MESSAGE_KEY_SPANS); i++)
     {
       sqlite3_bind_int64(stmt, 4, mt_message_key(hash, since + i * MT_MESSAGE_KEY_SPAN_US));
-      collect(store, segment, stmt, MT_NO_SPAN, all, kept);
+      collect(search, segment, stmt, MT_NO_SPAN);
     }
 }
 
@@ -302,50 +313,50 @@ static void
 messages_by_message_id(gpointer self, MtSpan message_id, MtTime at, gint64 window_us,
                        MtMessageFound found, gpointer sink)
 {
-  MtStore *store = self;
-  GArray *all = g_array_new(FALSE, FALSE, sizeof(Found));
-  GStringChunk *kept = g_string_chunk_new(512);
+  MtTime since = at - window_us, until = at + window_us;
+  Search search;
+  MtSegments *segments = begin_search(&search, self, MT_STMT_GET_BY_MESSAGE_ID);
 
-  for (gint i = store->segments.all->len - 1; i >= 0; i--)
+  for (gint i = segments->all->len - 1; i >= 0; i--)
     {
-      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      MtSegment *segment = g_ptr_array_index(segments->all, i);
       sqlite3_stmt *stmt;
 
-      if (segment->first_day > mt_time_day(at + window_us)
-          || segment->last_day < mt_time_day(at - window_us)
-          || !(stmt = stmt_of(store, segment, MT_STMT_GET_BY_MESSAGE_ID)))
+      if (segment->first_day > mt_time_day(until) || segment->last_day < mt_time_day(since)
+          || !(stmt = stmt_of(self, segments, segment, MT_STMT_GET_BY_MESSAGE_ID)))
         continue;
-      collect_by_key(store, segment, stmt, message_id, at - window_us, at + window_us, all, kept);
+      collect_by_key(&search, segment, stmt, message_id, since, until);
     }
-  give_all(store, all, kept, found, sink);
+  give_all(&search, found, sink);
 }
 
 static void
 messages_by_parent(gpointer self, gint64 parent_id, MtMessageFound found, gpointer sink)
 {
-  MtStore *store = self;
-  GArray *all = g_array_new(FALSE, FALSE, sizeof(Found));
-  GStringChunk *kept = g_string_chunk_new(512);
+  Search search;
+  MtSegments *segments = begin_search(&search, self, MT_STMT_GET_BY_PARENT);
 
-  for (gint i = store->segments.all->len - 1; i >= 0; i--)
+  for (gint i = segments->all->len - 1; i >= 0; i--)
     {
-      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
-      sqlite3_stmt *stmt = stmt_of(store, segment, MT_STMT_GET_BY_PARENT);
+      MtSegment *segment = g_ptr_array_index(segments->all, i);
+      sqlite3_stmt *stmt = stmt_of(self, segments, segment, MT_STMT_GET_BY_PARENT);
 
       if (!stmt)
         continue;
       sqlite3_bind_int64(stmt, 1, parent_id);
-      collect(store, segment, stmt, MT_NO_SPAN, all, kept);
+      collect(&search, segment, stmt, MT_NO_SPAN);
     }
-  give_all(store, all, kept, found, sink);
+  give_all(&search, found, sink);
 }
 
 /* Returns: how many there were. */
 static guint
-give_deliveries(MtStore *store, MtSegment *segment, MtStmt which, gint64 message_id, MtTime mail_at,
-                MtSpan recipient, MtDeliveryFound found, gpointer sink)
+give_deliveries(MtStore *store, MtStmt which, gint64 message_id, MtTime mail_at, MtSpan recipient,
+                MtDeliveryFound found, gpointer sink)
 {
-  sqlite3_stmt *stmt = stmt_of(store, segment, which);
+  MtSegments *segments = mt_store_beside(store, MT_TOUCH_MESSAGE, message_id, which);
+  MtSegment *segment = mt_segments_find(segments, mt_time_day(mail_at));
+  sqlite3_stmt *stmt = segment ? stmt_of(store, segments, segment, which) : NULL;
   GStringChunk *texts = g_string_chunk_new(512);
   guint given = 0;
 
@@ -377,18 +388,11 @@ static void
 deliveries_of(gpointer self, gint64 message_id, MtTime mail_at, MtSpan recipient,
               MtDeliveryFound found, gpointer sink)
 {
-  MtStore *store = self;
-  MtSegment *segment = mt_segments_find(&store->segments, mt_time_day(mail_at));
-
-  if (!segment)
-    return;
   if (!recipient.at)
-    give_deliveries(store, segment, MT_STMT_GET_DELIVERIES, message_id, mail_at, recipient, found,
-                    sink);
-  else if (!give_deliveries(store, segment, MT_STMT_GET_DELIVERIES_TO, message_id, mail_at,
-                            recipient, found, sink))
-    give_deliveries(store, segment, MT_STMT_GET_HOPS_TO, message_id, mail_at, recipient, found,
-                    sink);
+    give_deliveries(self, MT_STMT_GET_DELIVERIES, message_id, mail_at, recipient, found, sink);
+  else if (!give_deliveries(self, MT_STMT_GET_DELIVERIES_TO, message_id, mail_at, recipient, found,
+                            sink))
+    give_deliveries(self, MT_STMT_GET_HOPS_TO, message_id, mail_at, recipient, found, sink);
 }
 
 /* ---- logins -------------------------------------------------------------------------------- */
@@ -430,14 +434,17 @@ static void
 access_by_key(gpointer self, guint64 key, MtAccessFound found, gpointer sink)
 {
   MtStore *store = self;
+  MtSegments *segments;
 
-  for (gint i = store->segments.all->len - 1; i >= 0; i--)
+  if (!mt_store_may_be_open(store, key))
+    return;
+  segments = mt_store_beside(store, MT_TOUCH_ACCESS, key, MT_STMT_GET_ACCESS);
+  for (gint i = segments->all->len - 1; i >= 0; i--)
     {
-      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      MtSegment *segment = g_ptr_array_index(segments->all, i);
       sqlite3_stmt *stmt;
 
-      if (!mt_segment_may_have_open(&store->segments, segment, (gint64) key)
-          || !(stmt = stmt_of(store, segment, MT_STMT_GET_ACCESS)))
+      if (!(stmt = stmt_of(store, segments, segment, MT_STMT_GET_ACCESS)))
         continue;
       sqlite3_bind_int64(stmt, 1, (gint64) key);
       while (mt_store_next_row(store, stmt))
@@ -455,14 +462,15 @@ static void
 open_accesses(gpointer self, MtTime since, guint max, MtAccessFound found, gpointer sink)
 {
   MtStore *store = self;
+  MtSegments *segments = mt_store_everywhere(store);
 
-  for (guint i = 0; i < store->segments.all->len; i++)
+  for (guint i = 0; i < segments->all->len; i++)
     {
-      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      MtSegment *segment = g_ptr_array_index(segments->all, i);
       sqlite3_stmt *stmt;
 
       if (segment->last_day < mt_time_day(since)
-          || !(stmt = stmt_of(store, segment, MT_STMT_GET_OPEN_ACCESSES)))
+          || !(stmt = stmt_of(store, segments, segment, MT_STMT_GET_OPEN_ACCESSES)))
         continue;
       sqlite3_bind_int64(stmt, 1, since);
       sqlite3_bind_int(stmt, 2, max);
@@ -507,14 +515,15 @@ static void
 failures_since(gpointer self, MtTime since, MtFailureFound found, gpointer sink)
 {
   MtStore *store = self;
+  MtSegments *segments = mt_store_everywhere(store);
 
-  for (guint i = 0; i < store->segments.all->len; i++)
+  for (guint i = 0; i < segments->all->len; i++)
     {
-      MtSegment *segment = g_ptr_array_index(store->segments.all, i);
+      MtSegment *segment = g_ptr_array_index(segments->all, i);
       sqlite3_stmt *stmt;
 
       if (segment->last_day < mt_time_day(since)
-          || !(stmt = stmt_of(store, segment, MT_STMT_GET_FAILURES)))
+          || !(stmt = stmt_of(store, segments, segment, MT_STMT_GET_FAILURES)))
         continue;
       sqlite3_bind_int64(stmt, 1, since);
       while (mt_store_next_row(store, stmt))
@@ -534,6 +543,7 @@ pendings(gpointer self, MtPendingFound found, gpointer sink)
   MtStore *store = self;
   sqlite3_stmt *stmt;
 
+  mt_store_settle(store);
   if (sqlite3_prepare_v2(store->db, "SELECT id, kind, key, ts, data FROM pending ORDER BY id", -1,
                          &stmt, NULL)
       != SQLITE_OK)

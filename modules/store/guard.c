@@ -16,7 +16,8 @@ typedef struct
 {
   guint64 key;     /* host and minute */
   GArray *entries; /* Entry, by hash */
-  GArray *taken;   /* guint: entries used since the last commit */
+  GArray *taken;   /* guint: entries used by the open batch */
+  GArray *flying;  /* guint: by the one that is being written */
   gint64 read_id;  /* chunks up to here are in it */
   guint64 touched;
 } Bucket;
@@ -46,9 +47,10 @@ struct MtGuard
   GHashTable *loaded;         /* key -> Bucket */
   gsize loaded_count;         /* entries of all of them */
   GHashTable *fresh;          /* key -> Chunk, of the open batch */
+  GHashTable *writing;        /* of the one that is being written */
   Chunk *last;                /* the one that the line before went into */
   GArray *own;                /* gint64 pairs: chunks that we wrote ourselves, first and last */
-  gint64 next_id, written_id; /* of the next chunk; of the first of the open transaction */
+  gint64 next_id, written_id; /* of the next chunk; of the first that is being written */
   gint64 seen_id;             /* chunks up to here have been looked at */
   guint64 clock;
   guint64 held;
@@ -65,6 +67,7 @@ free_bucket(gpointer data)
 
   g_array_free(bucket->entries, TRUE);
   g_array_free(bucket->taken, TRUE);
+  g_array_free(bucket->flying, TRUE);
   g_free(bucket);
 }
 
@@ -87,6 +90,7 @@ mt_guard_new(sqlite3 *db, const MtHashKey *key)
   guard->latest = g_hash_table_new(NULL, NULL);
   guard->loaded = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL, free_bucket);
   guard->fresh = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_chunk);
+  guard->writing = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, free_chunk);
   guard->own = g_array_new(FALSE, FALSE, sizeof(gint64));
   guard->packed = g_byte_array_new();
   guard->sorted = g_array_new(FALSE, FALSE, sizeof(guint64));
@@ -102,6 +106,7 @@ mt_guard_free(MtGuard *guard)
   g_hash_table_destroy(guard->latest);
   g_hash_table_destroy(guard->loaded);
   g_hash_table_destroy(guard->fresh);
+  g_hash_table_destroy(guard->writing);
   g_array_free(guard->own, TRUE);
   g_byte_array_free(guard->packed, TRUE);
   g_array_free(guard->sorted, TRUE);
@@ -286,7 +291,7 @@ forget_oldest(MtGuard *guard)
   while (g_hash_table_iter_next(&iter, NULL, &value))
     if (!oldest || ((Bucket *) value)->touched < oldest->touched)
       oldest = value;
-  if (!oldest || oldest->taken->len)
+  if (!oldest || oldest->taken->len || oldest->flying->len)
     return FALSE;
   guard->loaded_count -= oldest->entries->len;
   g_hash_table_remove(guard->loaded, &oldest->key);
@@ -333,6 +338,7 @@ bucket_of(MtGuard *guard, guint64 key)
       bucket->key = key;
       bucket->entries = g_array_new(FALSE, FALSE, sizeof(Entry));
       bucket->taken = g_array_new(FALSE, FALSE, sizeof(guint));
+      bucket->flying = g_array_new(FALSE, FALSE, sizeof(guint));
       while ((guard->loaded_count >= LOADED_HASHES
               || g_hash_table_size(guard->loaded) >= LOADED_BUCKETS)
              && forget_oldest(guard))
@@ -340,7 +346,7 @@ bucket_of(MtGuard *guard, guint64 key)
       g_hash_table_insert(guard->loaded, &bucket->key, bucket);
       read_bucket(guard, bucket);
     }
-  else if (bucket->read_id < guard->seen_id && bucket->taken->len == 0)
+  else if (bucket->read_id < guard->seen_id && !bucket->taken->len && !bucket->flying->len)
     read_bucket(guard, bucket);
   bucket->touched = ++guard->clock;
   return bucket;
@@ -492,11 +498,17 @@ pack_chunk(MtGuard *guard, const Chunk *chunk)
   g_byte_array_set_size(guard->packed, to.at - guard->packed->data);
 }
 
+void
+mt_guard_read_by(MtGuard *guard, sqlite3 *db)
+{
+  guard->db = db;
+}
+
 static gboolean
-write_chunk(MtGuard *guard, sqlite3_stmt *stmt, const Chunk *chunk)
+write_chunk(MtGuard *guard, sqlite3_stmt *stmt, gint64 id, const Chunk *chunk)
 {
   pack_chunk(guard, chunk);
-  sqlite3_bind_int64(stmt, 1, guard->next_id++);
+  sqlite3_bind_int64(stmt, 1, id);
   sqlite3_bind_int64(stmt, 2, chunk->minute);
   sqlite3_bind_int64(stmt, 3, chunk->host);
   sqlite3_bind_blob(stmt, 4, guard->packed->data, guard->packed->len, SQLITE_STATIC);
@@ -504,26 +516,23 @@ write_chunk(MtGuard *guard, sqlite3_stmt *stmt, const Chunk *chunk)
 }
 
 gboolean
-mt_guard_write(MtGuard *guard)
+mt_guard_write(MtGuard *guard, sqlite3 *db)
 {
+  gint64 id = guard->written_id;
   GHashTableIter iter;
   gpointer value;
   sqlite3_stmt *stmt;
   gboolean ok = TRUE;
 
-  if (guard->failed)
-    return FALSE;
-  guard->written_id = guard->next_id;
-  if (g_hash_table_size(guard->fresh) == 0)
+  if (g_hash_table_size(guard->writing) == 0)
     return TRUE;
-  if (sqlite3_prepare_v2(guard->db,
-                         "INSERT INTO guard(id, minute, host, hashes) VALUES(?1,?2,?3,?4)", -1,
+  if (sqlite3_prepare_v2(db, "INSERT INTO guard(id, minute, host, hashes) VALUES(?1,?2,?3,?4)", -1,
                          &stmt, NULL)
       != SQLITE_OK)
     return FALSE;
-  g_hash_table_iter_init(&iter, guard->fresh);
+  g_hash_table_iter_init(&iter, guard->writing);
   while (ok && g_hash_table_iter_next(&iter, NULL, &value))
-    ok = write_chunk(guard, stmt, value);
+    ok = write_chunk(guard, stmt, id++, value);
   sqlite3_finalize(stmt);
   return ok;
 }
@@ -543,31 +552,91 @@ note_own(MtGuard *guard, gint64 first, gint64 last)
   guard->seen_id = MAX(guard->seen_id, last);
 }
 
+/* Chunks of this number and later were never written. */
 static void
-settle(MtGuard *guard, gboolean committed)
+forget_own(MtGuard *guard, gint64 first)
+{
+  GArray *own = guard->own;
+
+  while (own->len && g_array_index(own, gint64, own->len - 2) >= first)
+    g_array_set_size(own, own->len - 2);
+  if (own->len && g_array_index(own, gint64, own->len - 1) >= first)
+    g_array_index(own, gint64, own->len - 1) = first - 1;
+  guard->seen_id = MIN(guard->seen_id, first - 1);
+}
+
+static void
+release(Bucket *bucket, GArray *used)
+{
+  for (guint i = 0; i < used->len; i++)
+    g_array_index(bucket->entries, Entry, g_array_index(used, guint, i)).used = 0;
+  g_array_set_size(used, 0);
+}
+
+static void
+each_bucket(MtGuard *guard, void (*each)(const MtGuard *guard, Bucket *bucket))
 {
   GHashTableIter iter;
-  gpointer value;
+  gpointer bucket;
 
   g_hash_table_iter_init(&iter, guard->loaded);
-  while (g_hash_table_iter_next(&iter, NULL, &value))
-    {
-      Bucket *bucket = value;
+  while (g_hash_table_iter_next(&iter, NULL, &bucket))
+    each(guard, bucket);
+}
 
-      for (guint i = 0; !committed && i < bucket->taken->len; i++)
-        g_array_index(bucket->entries, Entry, g_array_index(bucket->taken, guint, i)).used = 0;
-      g_array_set_size(bucket->taken, 0);
-    }
-  g_hash_table_remove_all(guard->fresh);
+static void
+hand_over_taken(const MtGuard *guard, Bucket *bucket)
+{
+  g_array_append_vals(bucket->flying, bucket->taken->data, bucket->taken->len);
+  g_array_set_size(bucket->taken, 0);
+}
+
+static void
+keep_flying(const MtGuard *guard, Bucket *bucket)
+{
+  g_array_set_size(bucket->flying, 0);
+}
+
+/* Numbers that were not written will be others'. */
+static void
+release_all(const MtGuard *guard, Bucket *bucket)
+{
+  release(bucket, bucket->taken);
+  release(bucket, bucket->flying);
+  bucket->read_id = MIN(bucket->read_id, guard->seen_id);
+}
+
+/* Numbers are ours from now on: who reads beside the writing must not take its chunks for those
+ * of others. */
+gboolean
+mt_guard_submit(MtGuard *guard)
+{
+  GHashTable *fresh = guard->fresh;
+
+  if (guard->failed)
+    return FALSE;
+  guard->fresh = guard->writing;
+  guard->writing = fresh;
   guard->last = NULL;
+  guard->written_id = guard->next_id;
+  guard->next_id += g_hash_table_size(fresh);
+  note_own(guard, guard->written_id, guard->next_id - 1);
+  each_bucket(guard, hand_over_taken);
+  return TRUE;
+}
+
+gboolean
+mt_guard_is_last(const MtGuard *guard)
+{
+  return mt_sql_integer(guard->db, "SELECT max(id) FROM guard", 0) + 1 <= guard->next_id;
 }
 
 void
 mt_guard_committed(MtGuard *guard)
 {
-  note_own(guard, guard->written_id, guard->next_id - 1);
   guard->written_id = guard->next_id;
-  settle(guard, TRUE);
+  g_hash_table_remove_all(guard->writing);
+  each_bucket(guard, keep_flying);
 }
 
 void
@@ -579,8 +648,13 @@ mt_guard_rolled_back(MtGuard *guard)
       guard->loaded_count = 0;
     }
   guard->failed = FALSE;
+  if (guard->written_id < guard->next_id)
+    forget_own(guard, guard->written_id);
   guard->next_id = guard->written_id;
-  settle(guard, FALSE);
+  each_bucket(guard, release_all);
+  g_hash_table_remove_all(guard->fresh);
+  g_hash_table_remove_all(guard->writing);
+  guard->last = NULL;
 }
 
 guint64

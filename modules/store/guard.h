@@ -7,6 +7,9 @@
  * store, written in the same transaction.  Buckets that stand there when a stream
  * begins are matched line by line, each entry once; lines of newer minutes cost no
  * look-up, and twins among them are both kept.
+ *
+ * Concurrency: between mt_guard_submit() and mt_guard_committed() another thread may call
+ * mt_guard_write(), and nothing else, while lines pass that belong to the next transaction.
  */
 #ifndef MT_STORE_GUARD_H
 #define MT_STORE_GUARD_H
@@ -35,10 +38,22 @@ gboolean mt_guard_restart(MtGuard *guard);
  * already. */
 gboolean mt_guard_pass(MtGuard *guard, const MtLine *line);
 
-/* mt_guard_write: what has passed since the last commit goes into the transaction. */
-gboolean mt_guard_write(MtGuard *guard);
+/* mt_guard_submit: what has passed until now is to be written; what passes from now on belongs to
+ * the next transaction.  FALSE: reading has failed, nothing of it may be committed. */
+gboolean mt_guard_submit(MtGuard *guard);
 
-/* mt_guard_committed, mt_guard_rolled_back: how the transaction of mt_guard_write() ended. */
+/* mt_guard_write: what was submitted goes into the transaction, by @db. */
+gboolean mt_guard_write(MtGuard *guard, sqlite3 *db);
+
+/* mt_guard_read_by: buckets are read by this connection from now on: one that no other thread
+ * uses now. */
+void mt_guard_read_by(MtGuard *guard, sqlite3 *db);
+
+/* mt_guard_is_last: nobody has written behind us. */
+gboolean mt_guard_is_last(const MtGuard *guard);
+
+/* mt_guard_committed: the transaction of mt_guard_write() ended well.  mt_guard_rolled_back: it
+ * did not; what has passed since is forgotten, too. */
 void mt_guard_committed(MtGuard *guard);
 void mt_guard_rolled_back(MtGuard *guard);
 

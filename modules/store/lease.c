@@ -67,9 +67,8 @@ open_file(MtLease *lease, GError **error)
   return TRUE;
 }
 
-/* Is the file that we hold the one that others will find? */
-static gboolean
-is_current(const MtLease *lease)
+gboolean
+mt_lease_is_current(const MtLease *lease)
 {
   struct stat ours, theirs;
 
@@ -127,7 +126,7 @@ mt_lease_take(MtLease *lease, gint timeout_ms, GError **error)
               lease->path, timeout_ms / 1000);
           return FALSE;
         }
-      if (is_current(lease))
+      if (mt_lease_is_current(lease))
         return TRUE;
       close_file(lease);
     }
@@ -139,4 +138,12 @@ mt_lease_give(MtLease *lease)
   if (lease->held)
     set_lock(lease, WRITER, F_UNLCK);
   lease->held = FALSE;
+}
+
+gboolean
+mt_lease_is_wanted(const MtLease *lease)
+{
+  struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = TURNSTILE, .l_len = 1 };
+
+  return lease->fd >= 0 && fcntl(lease->fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }

@@ -32,4 +32,9 @@ void mt_lease_clear(MtLease *lease);
 gboolean mt_lease_take(MtLease *lease, gint timeout_ms, GError **error);
 void mt_lease_give(MtLease *lease);
 
+/* mt_lease_is_wanted: somebody waits for it.  mt_lease_is_current: the lock file is the one that
+ * others will find. */
+gboolean mt_lease_is_wanted(const MtLease *lease);
+gboolean mt_lease_is_current(const MtLease *lease);
+
 #endif

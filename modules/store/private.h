@@ -6,8 +6,11 @@
 #define MT_STORE_PRIVATE_H
 
 #include "store/feed.h"
+#include "store/filter.h"
+#include "store/flight.h"
 #include "store/lease.h"
 #include "store/log-vfs.h"
+#include "store/lookout.h"
 #include "store/scrub.h"
 #include "store/segment.h"
 #include "store/store.h"
@@ -64,13 +67,40 @@ struct MtStore
   dev_t device; /* which file it is, and which log */
   ino_t inode, log_inode;
   GError *read_error; /* since the turn began: nothing of it may be committed */
-  GString *notice;    /* what an admin should know, not fetched yet */
+  /* A batch on its way: while @flying the connection and all that is above, but for is_ours,
+   * started, begun and read_error, are the other thread's: mt_store_settle(). */
+  MtFlight *flight;
+  MtLookout *lookout;
+  const MtStoreWork *work; /* what is being written */
+  GError *flight_error;    /* why it could not be */
+  gboolean flying;
+  gboolean landed;     /* how it ended has not been asked yet */
+  gboolean chained;    /* the batch that has begun has no transaction yet: it comes behind @work */
+  MtFilter *open_keys; /* of accesses that have not ended, at least; NULL: not known */
+  MtFilter *pairs;     /* keys of all pairs that are stored, or on their way; NULL: not known */
+  guint pairs_sought;  /* since it is not */
+  GString *notice;     /* what an admin should know, not fetched yet */
   guint64 forms_seen[MT_FORMS_SEEN];
   GString *form;      /* of the reply at hand */
   GHashTable *rolled; /* ids of messages of this batch that rolled off before (gint64) */
   MtScrub *scrub;     /* who is forgotten */
   MtStoreCounters counters;
 };
+
+/* store.c: waits for the batch that is being written; after that the connection is the owner's,
+ * and the batch that has begun meanwhile has its transaction. */
+void mt_store_settle(MtStore *store);
+
+/* store.c: where to look up by @which, now: without what is being written.  mt_store_beside: where
+ * what has this hash, or number, is found as it is. */
+MtSegments *mt_store_where(MtStore *store, MtStmt which);
+MtSegments *mt_store_beside(MtStore *store, MtTouch touch, guint64 hash, MtStmt which);
+
+/* store.c: could there be an access with this key that has not ended? */
+gboolean mt_store_may_be_open(MtStore *store, guint64 key);
+
+/* store.c: where to look up what may be anywhere. */
+MtSegments *mt_store_everywhere(MtStore *store);
 
 /* store.c: reading failed: what was read is not all there is, and nothing that rests on
  * it may be committed. */
@@ -92,8 +122,10 @@ gboolean mt_writer_put_mail_changes(MtStore *store, const GArray *deliveries);
 gboolean mt_writer_put_watch(MtStore *store, const MtWatchWork *work, gboolean emit);
 gboolean mt_writer_put_counters(MtStore *store);
 
-/* mt_writer_once: NULL where it cannot be made: the connection says why. */
+/* mt_writer_once: NULL where it cannot be made: the connection says why.  mt_writer_once_sql: its
+ * text. */
 sqlite3_stmt *mt_writer_once(MtStore *store, MtOnce which);
+const gchar *mt_writer_once_sql(MtOnce which);
 
 /* finder.c: the trail's backing. */
 MtTrailBacking mt_finder_backing(MtStore *store);

@@ -7,9 +7,6 @@
 #define NAMES_FIRST 1024
 #define NAMES_MAX (1 << 17)
 
-/* Keys of open accesses that are known of one segment: 200 KiB. */
-#define OPEN_KEYS_MAX 4096
-
 /* Room for a segment that is made while another is dropped. */
 #define SEGMENTS_USED (MT_SEGMENTS_MAX - 2)
 
@@ -90,7 +87,6 @@ static const gchar *const templates[MT_STMT_COUNT] = {
   " " NAME("method") ", " NAME("local_ip") ", session, last, ended, in_bytes, out_bytes," \
   " deleted, expunged, trashed, " NAME("city") ", asn, client FROM access_@ "
   [MT_STMT_GET_ACCESS] = ACCESS_COLUMNS "WHERE key=?1 AND ended IS NULL ORDER BY ts",
-  [MT_STMT_GET_OPEN_KEYS] = "SELECT key FROM access_@ WHERE ended IS NULL ORDER BY key LIMIT ?1",
   [MT_STMT_GET_OPEN_ACCESSES]
   = ACCESS_COLUMNS "WHERE ts>=?1 AND ended IS NULL ORDER BY ts LIMIT ?2",
   [MT_STMT_GET_FAILURES]
@@ -123,7 +119,6 @@ free_segment(MtSegment *segment)
   for (gint i = 0; i < MT_STMT_COUNT; i++)
     sqlite3_finalize(segment->stmts[i]);
   forget_names(segment);
-  g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
   g_free(segment);
 }
 
@@ -375,6 +370,67 @@ mt_segments_detach_oldest(MtSegments *segments, gint32 day, gint32 today, gboole
          && mt_sql_execf(segments->db, "UPDATE segment SET detached=1 WHERE number=%d", number);
 }
 
+MtSegment *
+mt_segments_of_number(const MtSegments *segments, gint number)
+{
+  for (guint i = 0; i < segments->all->len; i++)
+    if (((MtSegment *) g_ptr_array_index(segments->all, i))->number == number)
+      return g_ptr_array_index(segments->all, i);
+  return NULL;
+}
+
+static gint
+compare_days(gconstpointer a, gconstpointer b)
+{
+  return (*(const MtSegment *const *) a)->first_day - (*(const MtSegment *const *) b)->first_day;
+}
+
+void
+mt_segments_mirror(MtSegments *mirror, const MtSegments *of)
+{
+  mirror->first_possible_day = of->first_possible_day;
+  mirror->last_possible_day = of->last_possible_day;
+  for (guint i = mirror->all->len; i-- > 0;)
+    {
+      MtSegment *segment = g_ptr_array_index(mirror->all, i);
+
+      if (!mt_segments_of_number(of, segment->number))
+        {
+          free_segment(segment);
+          g_ptr_array_remove_index(mirror->all, i);
+        }
+    }
+  for (guint i = 0; i < of->all->len; i++)
+    {
+      const MtSegment *from = g_ptr_array_index(of->all, i);
+      MtSegment *to = mt_segments_of_number(mirror, from->number);
+
+      if (!to)
+        g_ptr_array_add(mirror->all, to = g_new0(MtSegment, 1));
+      to->number = from->number;
+      to->first_day = from->first_day;
+      to->last_day = from->last_day;
+      to->indexed = from->indexed;
+    }
+  g_ptr_array_sort(mirror->all, compare_days); /* a number that came again has other days */
+}
+
+static MtIndexes
+indexes_for(MtStmt which)
+{
+  if (which < MT_STMT_FIRST_LOOK_UP)
+    return MT_INDEXES_NONE;
+  return which >= MT_STMT_FIRST_PAGE ? MT_INDEXES_ALL : MT_INDEXES_OWN;
+}
+
+gboolean
+mt_segment_can(const MtSegment *segment, MtStmt which)
+{
+  MtIndexes wanted = indexes_for(which);
+
+  return wanted == MT_INDEXES_NONE || has_indexes(segment, wanted);
+}
+
 sqlite3_stmt *
 mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt which)
 {
@@ -382,9 +438,7 @@ mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt which)
 
   if (segment->stmts[which])
     return segment->stmts[which];
-  if (which >= MT_STMT_FIRST_LOOK_UP
-      && !build_indexes(segments, segment,
-                        which >= MT_STMT_FIRST_PAGE ? MT_INDEXES_ALL : MT_INDEXES_OWN))
+  if (!mt_segment_can(segment, which) && !build_indexes(segments, segment, indexes_for(which)))
     return NULL;
   sql = mt_schema_fill(templates[which], segment->number);
   if (sqlite3_prepare_v3(segments->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &segment->stmts[which],
@@ -393,47 +447,6 @@ mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt which)
     segment->stmts[which] = NULL;
   g_free(sql);
   return segment->stmts[which];
-}
-
-/* ---- open accesses ------------------------------------------------------------------------ */
-
-/* Keys that are not open any more may stay: then the table is asked. */
-void
-mt_segment_note_open(MtSegment *segment, gint64 key)
-{
-  if (!segment->open_keys)
-    return;
-  g_hash_table_add(segment->open_keys, g_memdup2(&key, sizeof key));
-  if (g_hash_table_size(segment->open_keys) <= OPEN_KEYS_MAX)
-    return;
-  g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
-  segment->many_open = TRUE;
-}
-
-static gboolean
-read_open_keys(MtSegments *segments, MtSegment *segment)
-{
-  sqlite3_stmt *stmt = mt_segment_stmt(segments, segment, MT_STMT_GET_OPEN_KEYS);
-  gint code;
-
-  if (!stmt)
-    return FALSE;
-  segment->open_keys = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-  sqlite3_bind_int(stmt, 1, OPEN_KEYS_MAX + 1);
-  while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
-    mt_segment_note_open(segment, sqlite3_column_int64(stmt, 0));
-  sqlite3_reset(stmt);
-  if (code != SQLITE_DONE)
-    g_clear_pointer(&segment->open_keys, g_hash_table_destroy);
-  return code == SQLITE_DONE;
-}
-
-gboolean
-mt_segment_may_have_open(MtSegments *segments, MtSegment *segment, gint64 key)
-{
-  if (!segment->open_keys && !segment->many_open && !read_open_keys(segments, segment))
-    return TRUE;
-  return segment->many_open || g_hash_table_contains(segment->open_keys, &key);
 }
 
 /* ---- names ------------------------------------------------------------------------------ */

@@ -32,7 +32,6 @@ typedef enum
   MT_STMT_GET_HOPS_TO,
   MT_STMT_COUNT_DELIVERIES,
   MT_STMT_GET_ACCESS,
-  MT_STMT_GET_OPEN_KEYS,
   MT_STMT_FIRST_PAGE, /* from here on by those that are there for readers */
   MT_STMT_GET_DELIVERIES_TO = MT_STMT_FIRST_PAGE,
   MT_STMT_GET_OPEN_ACCESSES,
@@ -57,8 +56,6 @@ typedef struct
   guint names_size, names_used;
   gboolean names_complete; /* all of the table's names are in the cache */
   gint64 next_name;
-  GHashTable *open_keys; /* gint64: see mt_segment_may_have_open() */
-  gboolean many_open;    /* too many to know */
 } MtSegment;
 
 typedef struct
@@ -87,6 +84,9 @@ MtSegment *mt_segments_for_day(MtSegments *segments, gint32 day);
 /* mt_segments_find: the segment that holds the day, NULL where there is none. */
 MtSegment *mt_segments_find(const MtSegments *segments, gint32 day);
 
+/* mt_segments_of_number: NULL where there is none. */
+MtSegment *mt_segments_of_number(const MtSegments *segments, gint number);
+
 /* mt_segments_detach_oldest: takes the oldest segment out of the views if all of it is
  * older than @day; its tables are still there, for mt_schema_drop_some().  One segment
  * stays, for @today.  Returns: FALSE on failure.  @done: there was one so old. */
@@ -99,16 +99,14 @@ gboolean mt_segments_renew_views(MtSegments *segments);
  * has been noted. */
 gboolean mt_segments_build_indexes(MtSegments *segments, gboolean *built);
 
+/* mt_segments_mirror: @mirror, which is of another connection, gets the segments of @of. */
+void mt_segments_mirror(MtSegments *mirror, const MtSegments *of);
+
+/* mt_segment_can: are the indexes there that the statement goes by? */
+gboolean mt_segment_can(const MtSegment *segment, MtStmt stmt);
+
 /* mt_segment_stmt: the prepared statement; NULL on failure. */
 sqlite3_stmt *mt_segment_stmt(MtSegments *segments, MtSegment *segment, MtStmt stmt);
-
-/* mt_segment_may_have_open: could there be an access with this key that has not ended?  What is
- * asked of each segment for each logout is known here, where few are open: on all days but
- * the last ones.  TRUE on failure: who asks the table is told. */
-gboolean mt_segment_may_have_open(MtSegments *segments, MtSegment *segment, gint64 key);
-
-/* mt_segment_note_open: an access with this key is stored. */
-void mt_segment_note_open(MtSegment *segment, gint64 key);
 
 /* mt_segment_name: the number of a text in the segment, given where it has none; 0 for
  * no bytes, -1 on failure. */

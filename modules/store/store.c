@@ -38,6 +38,9 @@
 /* Wait for readers that come and go, so that the log can begin anew. */
 #define RESTART_TIMEOUT_MS 50
 
+/* All are read when so many have been asked for: a filter of them is 1 MiB. */
+#define PAIRS_SOUGHT 5000
+
 /* Days that one segment holds where records are kept for long, or for ever. */
 #define SEGMENTS_WANTED 55
 #define SPAN_FOREVER_DAYS 30
@@ -144,6 +147,7 @@ on_commit(void *user, sqlite3 *db, const char *name, int pages)
 void
 mt_store_fold(MtStore *store)
 {
+  mt_store_settle(store);
   if (store->begun || store->log_pages < IDLE_CHECKPOINT_PAGES || !fold_log(store))
     return;
   begin_log_anew(store, SQLITE_CHECKPOINT_TRUNCATE, 0);
@@ -338,9 +342,20 @@ open_all(MtStore *store, GError **error)
   return TRUE;
 }
 
+/* What is known of the store without asking it. */
+static void
+forget_known(MtStore *store)
+{
+  g_clear_pointer(&store->open_keys, g_free);
+  g_clear_pointer(&store->pairs, g_free);
+  store->pairs_sought = 0;
+}
+
 static void
 close_all(MtStore *store)
 {
+  g_clear_pointer(&store->lookout, mt_lookout_free);
+  forget_known(store);
   for (gint i = 0; i < MT_ONCE_COUNT; i++)
     g_clear_pointer(&store->once[i], sqlite3_finalize);
   mt_segments_clear(&store->segments);
@@ -449,9 +464,10 @@ mt_store_note(MtStore *store, const gchar *format, ...)
 gchar *
 mt_store_take_notice(MtStore *store)
 {
-  gchar *notice = store->notice->len ? g_strdup(store->notice->str) : NULL;
+  gchar *notice = !store->flying && store->notice->len ? g_strdup(store->notice->str) : NULL;
 
-  g_string_truncate(store->notice, 0);
+  if (notice)
+    g_string_truncate(store->notice, 0);
   return notice;
 }
 
@@ -481,12 +497,19 @@ rescue_log(MtStore *store, GError **error)
   return reopen(store, error);
 }
 
+static gboolean
+is_our_file(const MtStore *store)
+{
+  struct stat info;
+
+  return stat(store->path, &info) == 0 && info.st_dev == store->device
+         && info.st_ino == store->inode;
+}
+
 /* Is the file still the one that we opened?  With the lease held. */
 static gboolean
 look_at_file(MtStore *store, GError **error)
 {
-  struct stat info;
-
   if (!store->db)
     return open_or_set_aside(store, error);
   if (store->damaged)
@@ -500,7 +523,7 @@ look_at_file(MtStore *store, GError **error)
       g_free(why);
       return ok;
     }
-  if (stat(store->path, &info) != 0 || info.st_dev != store->device || info.st_ino != store->inode)
+  if (!is_our_file(store))
     {
       mt_store_note(store,
                     "%s: was removed or replaced while it was in use; records go into the file "
@@ -513,9 +536,171 @@ look_at_file(MtStore *store, GError **error)
   return store->log_inode == inode_of_log(store) || rescue_log(store, error);
 }
 
+/* ---- a batch that is being written while the next one is read -------------------------- */
+
+static gboolean
+put_work(MtStore *store, const MtStoreWork *work)
+{
+  return mt_writer_put_batch(store, work->batch)
+         && (!work->emit_mail || mt_writer_put_mail_changes(store, work->batch->deliveries))
+         && mt_writer_put_watch(store, work->watch, work->emit_alerts)
+         && mt_guard_write(store->guard, store->db) && mt_writer_put_counters(store)
+         && mt_sql_exec(store->db, "COMMIT");
+}
+
+/* In the flight's thread. */
+static gboolean
+write_flight(gpointer user)
+{
+  MtStore *store = user;
+
+  if (put_work(store, store->work))
+    return TRUE;
+  mt_sql_fail(store->db, store->path, "writing records", &store->flight_error);
+  mt_sql_exec(store->db, "ROLLBACK");
+  return FALSE;
+}
+
+/* Others have their turn, unless our next batch has begun already. */
+static void
+end_flight(gpointer user, gboolean ok, gboolean chained)
+{
+  MtStore *store = user;
+
+  if (!ok || !chained)
+    mt_lease_give(&store->lease);
+}
+
+static sqlite3 *
+reader(const MtStore *store)
+{
+  return store->flying ? mt_lookout_db(store->lookout) : store->db;
+}
+
+/* Returns: is it committed? */
+static gboolean
+land(MtStore *store)
+{
+  gboolean ok = mt_flight_wait(store->flight);
+
+  store->flying = FALSE;
+  store->landed = TRUE;
+  mt_guard_read_by(store->guard, store->db);
+  if (ok)
+    {
+      mt_guard_committed(store->guard);
+      return TRUE;
+    }
+  store->started = FALSE;
+  store->damaged |= g_error_matches(store->flight_error, MT_STORE_ERROR, MT_STORE_ERROR_CORRUPT);
+  mt_guard_rolled_back(store->guard);
+  return FALSE;
+}
+
+/* As long as an import waits for its turn. */
+#define CHAIN_TRIES 12
+
+static gboolean
+begin_transaction(MtStore *store)
+{
+  for (guint try = 1; !mt_sql_exec(store->db, "BEGIN IMMEDIATE"); try++)
+    if ((sqlite3_errcode(store->db) & 0xff) != SQLITE_BUSY || try == CHAIN_TRIES)
+      return FALSE;
+  return TRUE;
+}
+
+static gboolean read_counters(MtStore *store);
+
+/* The lease was kept; so it was somebody without it, or a checkpoint.  What the batch was made from
+ * must still be true, or it is made again. */
+static void
+look_again(MtStore *store)
+{
+  MtTrailStart before = store->start;
+  gint64 alert = store->alert_id;
+
+  if (!read_counters(store) || !mt_segments_load(&store->segments)
+      || !mt_scrub_load(store->scrub, store->db))
+    mt_store_read_failed(store, "reading the store");
+  else if (!store->read_error
+           && (memcmp(&before, &store->start, sizeof before) != 0 || alert != store->alert_id
+               || !mt_guard_is_last(store->guard)))
+    g_set_error(&store->read_error, MT_STORE_ERROR, MT_STORE_ERROR_BUSY,
+                "%s: another program has written out of turn; read these lines again", store->path);
+}
+
+static void
+open_chained(MtStore *store)
+{
+  store->chained = FALSE;
+  if (!land(store))
+    {
+      g_clear_error(&store->read_error);
+      store->read_error = g_error_copy(store->flight_error);
+    }
+  else if (!begin_transaction(store))
+    mt_store_read_failed(store, "beginning a transaction");
+  else if (mt_sql_integer(store->db, "PRAGMA data_version", 0) != store->data_version)
+    {
+      look_again(store);
+      store->started = FALSE; /* the next batch must hear of it */
+    }
+}
+
+void
+mt_store_settle(MtStore *store)
+{
+  if (store->chained)
+    open_chained(store);
+  else if (store->flying)
+    land(store);
+}
+
+MtSegments *
+mt_store_everywhere(MtStore *store)
+{
+  mt_store_settle(store);
+  return &store->segments;
+}
+
+MtSegments *
+mt_store_where(MtStore *store, MtStmt which)
+{
+  if (!store->flying || !mt_lookout_can(store->lookout, which))
+    return mt_store_everywhere(store);
+  return mt_lookout_segments(store->lookout);
+}
+
+MtSegments *
+mt_store_beside(MtStore *store, MtTouch touch, guint64 hash, MtStmt which)
+{
+  if (store->flying && mt_lookout_touches(store->lookout, touch, hash))
+    mt_store_settle(store);
+  return mt_store_where(store, which);
+}
+
+gboolean
+mt_store_wait(MtStore *store, GError **error)
+{
+  GError *why = NULL;
+
+  mt_store_settle(store);
+  if (!store->landed)
+    return TRUE;
+  store->landed = FALSE;
+  why = store->flight_error;
+  store->flight_error = NULL;
+  if (why)
+    g_propagate_error(error, why);
+  return !why;
+}
+
+/* ---- the store ---------------------------------------------------------------------------- */
+
 void
 mt_store_hurry(MtStore *store, gboolean hurry)
 {
+  mt_store_settle(store);
   store->patience_ms = hurry ? HURRY_TIMEOUT_MS : TURN_TIMEOUT_MS;
   if (store->db)
     sqlite3_busy_timeout(store->db, store->patience_ms);
@@ -524,6 +709,7 @@ mt_store_hurry(MtStore *store, gboolean hurry)
 void
 mt_store_set_now(MtStore *store, MtTime now)
 {
+  mt_store_settle(store);
   store->now = now;
   store->today = mt_time_day(now);
   store->segments.first_possible_day = store->today - PAST_DAYS;
@@ -551,6 +737,7 @@ mt_store_open(const MtStoreSettings *settings, MtTime now, GError **error)
   store->patience_ms = TURN_TIMEOUT_MS;
   store->notice = g_string_new(NULL);
   store->form = g_string_new(NULL);
+  store->flight = mt_flight_new(write_flight, end_flight, store);
   store->rolled = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
   mt_store_set_now(store, now);
   store->path = g_strdup(settings->path);
@@ -577,12 +764,15 @@ mt_store_close(MtStore *store)
     return;
   if (store->begun)
     mt_store_rollback(store);
+  mt_store_settle(store);
+  mt_flight_free(store->flight);
   close_all(store);
   mt_lease_clear(&store->lease);
   g_string_free(store->notice, TRUE);
   g_string_free(store->form, TRUE);
   g_hash_table_destroy(store->rolled);
   g_clear_error(&store->read_error);
+  g_clear_error(&store->flight_error);
   g_free(store->path);
   g_free(store);
 }
@@ -593,7 +783,7 @@ void
 mt_store_read_failed(MtStore *store, const gchar *what)
 {
   if (!store->read_error)
-    mt_sql_fail(store->db, store->path, what, &store->read_error);
+    mt_sql_fail(reader(store), store->path, what, &store->read_error);
 }
 
 gboolean
@@ -601,8 +791,8 @@ mt_store_next_row(MtStore *store, sqlite3_stmt *stmt)
 {
   gint code = sqlite3_step(stmt);
 
-  if (code != SQLITE_ROW && code != SQLITE_DONE)
-    mt_store_read_failed(store, "reading records");
+  if (code != SQLITE_ROW && code != SQLITE_DONE && !store->read_error)
+    mt_sql_fail(sqlite3_db_handle(stmt), store->path, "reading records", &store->read_error);
   return code == SQLITE_ROW;
 }
 
@@ -674,6 +864,19 @@ fail(MtStore *store, const gchar *what, GError **error)
   return FALSE;
 }
 
+/* The next batch begins behind the one that is being written, in the same turn. */
+static gboolean
+chain(MtStore *store)
+{
+  if (!store->started || mt_lease_is_wanted(&store->lease) || !mt_lease_is_current(&store->lease)
+      || !is_our_file(store) || store->log_inode != inode_of_log(store)
+      || !mt_flight_chain(store->flight))
+    return FALSE;
+  g_clear_error(&store->read_error);
+  store->begun = store->chained = TRUE;
+  return TRUE;
+}
+
 gboolean
 mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error)
 {
@@ -682,6 +885,14 @@ mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error)
   *others_wrote = FALSE;
   if (store->begun)
     return TRUE;
+  if (store->flying && chain(store))
+    return TRUE;
+  mt_store_settle(store);
+  if (store->landed && store->flight_error)
+    {
+      g_propagate_error(error, g_error_copy(store->flight_error));
+      return FALSE;
+    }
   if (!mt_lease_take(&store->lease, store->patience_ms, error))
     return FALSE;
   if (!look_at_file(store, error))
@@ -697,6 +908,7 @@ mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error)
   if (store->started && version == store->data_version)
     return TRUE;
   *others_wrote = TRUE;
+  forget_known(store);
   if (version != store->data_version)
     store->others_at = store->now;
   if (!read_state(store))
@@ -711,6 +923,7 @@ mt_store_rollback(MtStore *store)
 {
   if (!store->begun)
     return;
+  mt_store_settle(store);
   mt_sql_exec(store->db, "ROLLBACK");
   store->begun = FALSE;
   store->started = FALSE; /* what is cached of it may be of the lost transaction */
@@ -733,22 +946,106 @@ advance_horizon(MtStore *store, const MtBatch *batch)
   store->start.horizon = horizon;
 }
 
+/* Most pairs that are asked for have never been seen. */
+static void
+learn_pairs(MtStore *store, const GArray *more)
+{
+  sqlite3_stmt *stmt;
+
+  if (!store->pairs && store->pairs_sought > PAIRS_SOUGHT
+      && sqlite3_prepare_v2(store->db, "SELECT key FROM pair", -1, &stmt, NULL) == SQLITE_OK)
+    {
+      store->pairs = g_new0(MtFilter, 1);
+      while (mt_store_next_row(store, stmt))
+        mt_filter_add(store->pairs, sqlite3_column_int64(stmt, 0));
+      sqlite3_finalize(stmt);
+    }
+  for (guint i = 0; store->pairs && i < more->len; i++)
+    mt_filter_add(store->pairs, g_array_index(more, MtPairSeen, i).key);
+}
+
+static void
+read_open_keys(MtStore *store, const MtSegment *segment)
+{
+  gchar *sql = mt_schema_fill("SELECT key FROM access_@ WHERE ended IS NULL", segment->number);
+  sqlite3_stmt *stmt;
+
+  if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) == SQLITE_OK)
+    {
+      while (mt_store_next_row(store, stmt))
+        mt_filter_add(store->open_keys, sqlite3_column_int64(stmt, 0));
+      sqlite3_finalize(stmt);
+    }
+  else
+    mt_store_read_failed(store, "reading who is logged in");
+  g_free(sql);
+}
+
+/* Of nearly all keys that are asked for there is none; keys that have been closed since stay. */
+gboolean
+mt_store_may_be_open(MtStore *store, guint64 key)
+{
+  if (!store->open_keys)
+    {
+      mt_store_settle(store);
+      store->open_keys = g_new0(MtFilter, 1);
+      for (guint i = 0; i < store->segments.all->len; i++)
+        read_open_keys(store, g_ptr_array_index(store->segments.all, i));
+    }
+  return mt_filter_has(store->open_keys, key);
+}
+
+static void
+learn_open_keys(MtStore *store, const GArray *accesses)
+{
+  for (guint i = 0; store->open_keys && i < accesses->len; i++)
+    if (g_array_index(accesses, MtAccessRow, i).ended_at == MT_NO_TIME)
+      mt_filter_add(store->open_keys, g_array_index(accesses, MtAccessRow, i).key);
+}
+
+static gboolean
+prepare(MtStore *store, const MtStoreWork *work)
+{
+  mt_store_settle(store);
+  learn_pairs(store, work->watch->pairs);
+  learn_open_keys(store, work->batch->accesses);
+  store->start.ids = work->batch->ids;
+  advance_horizon(store, work->batch);
+  return !store->read_error && mt_guard_submit(store->guard);
+}
+
 gboolean
 mt_store_commit(MtStore *store, const MtStoreWork *work, GError **error)
 {
   if (!store->begun)
     return TRUE;
-  store->start.ids = work->batch->ids;
-  advance_horizon(store, work->batch);
-  if (store->read_error || !mt_writer_put_batch(store, work->batch)
-      || (work->emit_mail && !mt_writer_put_mail_changes(store, work->batch->deliveries))
-      || !mt_writer_put_watch(store, work->watch, work->emit_alerts)
-      || !mt_guard_write(store->guard) || !mt_writer_put_counters(store) || store->read_error
-      || !mt_sql_exec(store->db, "COMMIT"))
+  if (!prepare(store, work) || !put_work(store, work))
     return fail(store, "writing records", error);
   store->begun = FALSE;
   mt_guard_committed(store->guard);
   mt_lease_give(&store->lease);
+  return TRUE;
+}
+
+/* Without a second connection, or a thread, it is committed here and now. */
+gboolean
+mt_store_submit(MtStore *store, const MtStoreWork *work, GError **error)
+{
+  if (!store->begun)
+    return TRUE;
+  mt_store_settle(store);
+  if (!store->lookout)
+    store->lookout = mt_lookout_new(store->path, &store->key);
+  if (!store->lookout || !mt_flight_ready(store->flight))
+    return mt_store_commit(store, work, error);
+  if (!prepare(store, work))
+    return fail(store, "writing records", error);
+  mt_lookout_begin(store->lookout, &store->segments, work->batch, work->watch);
+  mt_guard_read_by(store->guard, mt_lookout_db(store->lookout));
+  store->work = work;
+  store->begun = FALSE;
+  store->flying = TRUE;
+  mt_flight_start(store->flight);
   return TRUE;
 }
 
@@ -805,17 +1102,35 @@ mt_store_accounts(MtStore *store, MtTextFound found, gpointer sink)
 
 /* ---- what the watch asks for --------------------------------------------------------------- */
 
+/* A statement for what has this hash, on the connection that may look for it now. */
+static sqlite3_stmt *
+look_by(MtStore *store, MtOnce which, MtTouch touch, guint64 hash, const gchar *what)
+{
+  sqlite3_stmt *stmt;
+
+  if (store->flying && mt_lookout_touches(store->lookout, touch, hash))
+    mt_store_settle(store);
+  stmt = store->flying ? mt_lookout_stmt(store->lookout, touch, mt_writer_once_sql(which))
+                       : mt_writer_once(store, which);
+  if (!stmt)
+    mt_store_read_failed(store, what);
+  return stmt;
+}
+
 static MtTime
 pair_seen(gpointer self, guint64 key)
 {
-  sqlite3_stmt *stmt = mt_writer_once(self, MT_ONCE_GET_PAIR);
+  MtStore *store = self;
+  sqlite3_stmt *stmt;
   MtTime at = MT_NO_TIME;
 
+  if (store->pairs && !mt_filter_has(store->pairs, key))
+    return at;
+  store->pairs_sought++;
+  stmt =
+      look_by(store, MT_ONCE_GET_PAIR, MT_TOUCH_PAIR, key, "reading who has logged in from where");
   if (!stmt)
-    {
-      mt_store_read_failed(self, "reading who has logged in from where");
-      return at;
-    }
+    return at;
   sqlite3_bind_int64(stmt, 1, (gint64) key);
   if (mt_store_next_row(self, stmt))
     at = sqlite3_column_int64(stmt, 0);
@@ -826,15 +1141,15 @@ pair_seen(gpointer self, guint64 key)
 static gboolean
 read_baseline(gpointer self, MtBaseline *baseline)
 {
-  sqlite3_stmt *stmt = mt_writer_once(self, MT_ONCE_GET_BASELINE);
+  MtSpan account = mt_span_of_string(baseline->account);
+  sqlite3_stmt *stmt = look_by(self, MT_ONCE_GET_BASELINE, MT_TOUCH_BASELINE,
+                               mt_hash_span(&((MtStore *) self)->key, account),
+                               "reading what is usual for an account");
   gboolean found;
 
   if (!stmt)
-    {
-      mt_store_read_failed(self, "reading what is usual for an account");
-      return FALSE;
-    }
-  mt_sql_bind(stmt, 1, mt_span_of_string(baseline->account));
+    return FALSE;
+  mt_sql_bind(stmt, 1, account);
   found = mt_store_next_row(self, stmt);
   if (found)
     {
@@ -918,6 +1233,7 @@ mt_store_begin_small(MtStore *store, GError **error)
 {
   gboolean others_wrote;
 
+  mt_store_settle(store);
   if (store->begun)
     return TRUE;
   if (!mt_store_begin(store, &others_wrote, error))
@@ -982,15 +1298,17 @@ mt_store_put_lines(MtStore *store, const GArray *lines, GError **error)
 /* ---- alerts and settings ----------------------------------------------------------- */
 
 const MtStoreCounters *
-mt_store_counters(const MtStore *store)
+mt_store_counters(MtStore *store)
 {
-  ((MtStore *) store)->counters.absurd = store->segments.absurd;
+  mt_store_settle(store);
+  store->counters.absurd = store->segments.absurd;
   return &store->counters;
 }
 
 gint64
 mt_store_last_alert(MtStore *store)
 {
+  mt_store_settle(store);
   return mt_sql_integer(store->db, "SELECT value FROM counter WHERE name='alert'", 0);
 }
 
@@ -1051,6 +1369,7 @@ mt_store_meta(MtStore *store, const gchar *name)
   sqlite3_stmt *stmt;
   gchar *value = NULL;
 
+  mt_store_settle(store);
   if (sqlite3_prepare_v2(store->db, "SELECT value FROM meta WHERE name=?1", -1, &stmt, NULL)
       != SQLITE_OK)
     return NULL;

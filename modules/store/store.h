@@ -1,7 +1,9 @@
 /* store.h: the records on disk
  *
  * Layer: store.  Concurrency: one owner's thread a store; other processes and threads
- * open stores of their own on the same file.
+ * open stores of their own on the same file.  What mt_store_submit() takes is written in a
+ * thread of the store's own; all functions may be called meanwhile, and wait for it where they
+ * must.
  *
  * One SQLite file in WAL mode.  All effect of a batch of lines is one transaction.
  */
@@ -58,12 +60,21 @@ gboolean mt_store_begin(MtStore *store, gboolean *others_wrote, GError **error);
  * and what the caller holds in memory is stale. */
 typedef struct
 {
-  const MtBatch *batch;
-  const MtWatchWork *watch;
+  MtBatch *batch;
+  MtWatchWork *watch;
   gboolean emit_alerts; /* into syslog, too */
   gboolean emit_mail;   /* ends of mail are noted for sources */
 } MtStoreWork;
 gboolean mt_store_commit(MtStore *store, const MtStoreWork *work, GError **error);
+
+/* mt_store_submit: as mt_store_commit(), but comes back while it is being written: the next batch
+ * may begin, and look up what it needs.  @work (transfer none) and all in it stay as they are
+ * until mt_store_wait().  After FALSE, see mt_store_commit(). */
+gboolean mt_store_submit(MtStore *store, const MtStoreWork *work, GError **error);
+
+/* mt_store_wait: until what was submitted has been committed.  After FALSE it is rolled back, a
+ * batch that began meanwhile cannot be committed, and what the caller holds in memory is stale. */
+gboolean mt_store_wait(MtStore *store, GError **error);
 
 /* mt_store_rollback: gives the turn back; nothing was written. */
 void mt_store_rollback(MtStore *store);
@@ -138,7 +149,7 @@ typedef struct
 } MtStoreCounters;
 
 /* mt_store_counters: since it was opened. */
-const MtStoreCounters *mt_store_counters(const MtStore *store);
+const MtStoreCounters *mt_store_counters(MtStore *store);
 
 /* mt_store_generation: changes when another file has taken the place of the one before:
  * its key is another. */

@@ -34,6 +34,12 @@ static const gchar *const once_sql[MT_ONCE_COUNT] = {
       "SELECT first_ts, last_ts, logins, days, busiest_hour, data FROM baseline WHERE account=?1",
 };
 
+const gchar *
+mt_writer_once_sql(MtOnce which)
+{
+  return once_sql[which];
+}
+
 sqlite3_stmt *
 mt_writer_once(MtStore *store, MtOnce which)
 {
@@ -409,10 +415,7 @@ put_access(Binder *b, MtStore *store, const MtAccessRow *row)
   if (row->ended_at != MT_NO_TIME)
     null(b); /* nothing looks for it any more */
   else
-    {
-      integer(b, (gint64) row->key);
-      mt_segment_note_open(b->segment, (gint64) row->key);
-    }
+    integer(b, (gint64) row->key);
   name(b, row->account);
   integer(b, row->service);
   text(b, row->ip);
@@ -799,37 +802,31 @@ put_pairs(MtStore *store, const GArray *pairs)
 }
 
 static gboolean
-put_baseline(Binder *b, const MtBaseline *baseline, GString *data)
+put_baseline(Binder *b, const MtBaselineRow *row)
 {
-  gboolean known = baseline->first != MT_NO_TIME;
-
-  g_string_truncate(data, 0);
-  mt_baseline_to_text(baseline, data);
-  mt_feed_text(b->store->feed, mt_span_of_string(baseline->account));
-  number(b, known ? baseline->first : MT_NO_TIME, MT_NO_TIME);
-  number(b, known ? baseline->last : MT_NO_TIME, MT_NO_TIME);
-  integer(b, baseline->logins);
-  integer(b, baseline->days);
-  integer(b, baseline->busiest_hour);
-  mt_feed_copy(b->store->feed, mt_span(data->str, data->len));
+  mt_feed_text(b->store->feed, row->account);
+  number(b, row->first, MT_NO_TIME);
+  number(b, row->last, MT_NO_TIME);
+  integer(b, row->logins);
+  integer(b, row->days);
+  integer(b, row->busiest_hour);
+  mt_feed_text(b->store->feed, row->data);
   return end_row(b);
 }
 
 static gboolean
-put_baselines(MtStore *store, const GPtrArray *baselines)
+put_baselines(MtStore *store, const GArray *baselines)
 {
   Binder b = { .store = store, .stmt = mt_writer_once(store, MT_ONCE_PUT_BASELINE) };
-  GString *data = g_string_new(NULL);
   gboolean ok = b.stmt != NULL;
 
   for (guint i = 0; i < baselines->len && ok; i++)
     {
-      const MtBaseline *baseline = g_ptr_array_index(baselines, i);
+      const MtBaselineRow *row = &g_array_index(baselines, MtBaselineRow, i);
 
-      if (!mt_scrub_mentions(store->scrub, mt_span_of_string(baseline->account)))
-        ok = put_baseline(&b, baseline, data);
+      if (!mt_scrub_mentions(store->scrub, row->account))
+        ok = put_baseline(&b, row);
     }
-  g_string_free(data, TRUE);
   return ok && flush(&b);
 }
 

@@ -5,7 +5,8 @@
  *
  * The one arrow that points back: a late line's record may be on disk already.
  * What is found is what the last commit wrote; the trail's own memory holds all
- * that came since.
+ * that came since.  Between mt_trail_submitted() and the end of what was submitted messages
+ * are found as that commit, or the one before it, has left them.
  */
 #ifndef MT_TRAIL_BACKING_H
 #define MT_TRAIL_BACKING_H

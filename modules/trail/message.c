@@ -276,11 +276,11 @@ is_too_much(const MtTrail *trail)
 }
 
 void
-mt_messages_trim(MtTrail *trail)
+mt_messages_trim(MtTrail *trail, const MtMessage *stay)
 {
   MtMessage *message = mt_slab_oldest(&trail->messages), *newer;
 
-  for (; message && is_too_much(trail); message = newer)
+  for (; message && message != stay && is_too_much(trail); message = newer)
     {
       newer = mt_slab_newer(&trail->messages, message);
       if (may_leave(message))

@@ -346,8 +346,9 @@ void mt_message_touch_deliveries(MtTrail *trail, MtMessage *message);
 /* mt_messages_bytes: what they take, but for the tables, which follow from how many there are. */
 gsize mt_messages_bytes(const MtTrail *trail);
 
-/* mt_messages_trim: lets the oldest clean records leave memory. */
-void mt_messages_trim(MtTrail *trail);
+/* mt_messages_trim: lets the oldest clean records leave memory, as far as @stay (nullable): it and
+ * what was touched since stay. */
+void mt_messages_trim(MtTrail *trail, const MtMessage *stay);
 
 void mt_message_adopt(MtTrail *trail, MtMessage *parent, MtMessage *child);
 

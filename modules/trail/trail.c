@@ -477,13 +477,25 @@ mt_trail_recycle(MtTrail *trail, MtBatch *batch)
   trail->spare = batch;
 }
 
-void
-mt_trail_committed(MtTrail *trail)
+static void
+settle(MtTrail *trail, const MtMessage *stay)
 {
   mt_flush_committed(trail);
   mt_access_committed(trail);
   mt_pending_committed(trail);
-  mt_messages_trim(trail);
+  mt_messages_trim(trail, stay);
+}
+
+void
+mt_trail_committed(MtTrail *trail)
+{
+  settle(trail, NULL);
+}
+
+void
+mt_trail_submitted(MtTrail *trail)
+{
+  settle(trail, trail->dirty->len ? g_ptr_array_index(trail->dirty, 0) : NULL);
 }
 
 const MtTrailCounters *

@@ -31,6 +31,7 @@ typedef struct
 
 /* Default for max_messages: about 7 MiB; with more, an import is no faster. */
 #define MT_TRAIL_MAX_MESSAGES 10000
+#define MT_TRAIL_MAX_MESSAGES_BULK 40000
 
 /* What is on disk already when the trail begins, so that it need not look. */
 typedef struct
@@ -132,8 +133,11 @@ MtBatch *mt_trail_flush(MtTrail *trail, MtLocate locate, gpointer user);
  * full) one of mt_trail_flush()'s. */
 void mt_trail_recycle(MtTrail *trail, MtBatch *batch);
 
-/* mt_trail_committed: what was flushed is on disk.  Lets records leave memory. */
+/* mt_trail_committed: what was flushed is on disk.  Lets records leave memory.
+ * mt_trail_submitted: it is on its way there, and what is asked of the backing meanwhile may be
+ * answered without it: messages of the batch stay in memory until the next one is. */
 void mt_trail_committed(MtTrail *trail);
+void mt_trail_submitted(MtTrail *trail);
 
 /* mt_trail_counters: since mt_trail_new(). (transfer none) */
 const MtTrailCounters *mt_trail_counters(const MtTrail *trail);

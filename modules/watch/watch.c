@@ -55,7 +55,8 @@ struct MtWatch
   guint next_recent;
   GPtrArray *suppressed; /* Suppressed */
   MtTime due;            /* when the first of them is to be told; MT_NO_TIME: there is none */
-  MtWatchWork work;
+  GArray *alerts, *seen; /* since mt_watch_take(): MtAlert, MtPairSeen */
+  GPtrArray *changed;    /* baselines, since then */
   gboolean quiet;
 };
 
@@ -100,6 +101,15 @@ clear_alert(gpointer data)
   mt_alert_clear(data);
 }
 
+static GArray *
+new_alerts(void)
+{
+  GArray *alerts = g_array_new(FALSE, FALSE, sizeof(MtAlert));
+
+  g_array_set_clear_func(alerts, clear_alert);
+  return alerts;
+}
+
 static void
 free_baseline(gpointer data)
 {
@@ -133,11 +143,9 @@ mt_watch_new(const MtWatchBacking *backing, const MtHashKey *key, const GArray *
   watch->recent = g_new0(Recent, RECENT);
   watch->suppressed = g_ptr_array_new_with_free_func(free_suppressed);
   watch->due = MT_NO_TIME;
-  watch->work.alerts = g_array_new(FALSE, FALSE, sizeof(MtAlert));
-  g_array_set_clear_func(watch->work.alerts, clear_alert);
-  watch->work.pairs = g_array_new(FALSE, FALSE, sizeof(MtPairSeen));
-  watch->work.baselines = g_ptr_array_new();
-  watch->work.suppressed = g_array_new(FALSE, FALSE, sizeof(MtSuppressed));
+  watch->alerts = new_alerts();
+  watch->seen = g_array_new(FALSE, FALSE, sizeof(MtPairSeen));
+  watch->changed = g_ptr_array_new();
   return watch;
 }
 
@@ -155,10 +163,9 @@ mt_watch_free(MtWatch *watch)
   g_hash_table_destroy(watch->baselines);
   g_free(watch->recent);
   g_ptr_array_free(watch->suppressed, TRUE);
-  g_array_free(watch->work.alerts, TRUE);
-  g_array_free(watch->work.pairs, TRUE);
-  g_ptr_array_free(watch->work.baselines, TRUE);
-  g_array_free(watch->work.suppressed, TRUE);
+  g_array_free(watch->alerts, TRUE);
+  g_array_free(watch->seen, TRUE);
+  g_ptr_array_free(watch->changed, TRUE);
   g_free(watch);
 }
 
@@ -173,10 +180,9 @@ mt_watch_set_policy(MtWatch *watch, MtPolicy *policy)
 void
 mt_watch_reset(MtWatch *watch)
 {
-  g_array_set_size(watch->work.alerts, 0);
-  g_array_set_size(watch->work.pairs, 0);
-  g_array_set_size(watch->work.suppressed, 0);
-  g_ptr_array_set_size(watch->work.baselines, 0);
+  g_array_set_size(watch->alerts, 0);
+  g_array_set_size(watch->seen, 0);
+  g_ptr_array_set_size(watch->changed, 0);
   mt_windows_clear(watch->windows);
   mt_windows_clear(watch->shares);
   mt_times_clear(watch->severities);
@@ -187,20 +193,6 @@ mt_watch_reset(MtWatch *watch)
   memset(watch->recent, 0, RECENT * sizeof *watch->recent);
   g_ptr_array_set_size(watch->suppressed, 0);
   watch->due = MT_NO_TIME;
-}
-
-const MtWatchWork *
-mt_watch_work(MtWatch *watch)
-{
-  g_array_set_size(watch->work.suppressed, 0);
-  for (guint i = 0; i < watch->suppressed->len; i++)
-    {
-      const Suppressed *suppressed = g_ptr_array_index(watch->suppressed, i);
-
-      if (suppressed->changed)
-        g_array_append_val(watch->work.suppressed, suppressed->told);
-    }
-  return &watch->work;
 }
 
 static void
@@ -219,15 +211,47 @@ link_baseline(MtWatch *watch, MtBaseline *baseline)
   watch->newest = baseline;
 }
 
-void
-mt_watch_settle(MtWatch *watch)
+const GArray *
+mt_watch_alerts(const MtWatch *watch)
 {
-  g_array_set_size(watch->work.alerts, 0);
-  g_array_set_size(watch->work.pairs, 0);
-  g_array_set_size(watch->work.suppressed, 0);
-  for (guint i = 0; i < watch->work.baselines->len; i++)
-    ((MtBaseline *) g_ptr_array_index(watch->work.baselines, i))->changed = FALSE;
-  g_ptr_array_set_size(watch->work.baselines, 0);
+  return watch->alerts;
+}
+
+static MtSpan
+keep(GStringChunk *texts, const gchar *text, gsize len)
+{
+  return mt_span(g_string_chunk_insert_len(texts, text, len), len);
+}
+
+static void
+take_baselines(MtWatch *watch, MtWatchWork *work)
+{
+  GString *data = g_string_new(NULL);
+
+  for (guint i = 0; i < watch->changed->len; i++)
+    {
+      MtBaseline *baseline = g_ptr_array_index(watch->changed, i);
+      MtBaselineRow row = { .first = MT_NO_TIME, .last = MT_NO_TIME };
+
+      g_string_truncate(data, 0);
+      mt_baseline_to_text(baseline, data);
+      row.account = keep(work->texts, baseline->account, strlen(baseline->account));
+      row.data = keep(work->texts, data->str, data->len);
+      if (baseline->first != MT_NO_TIME)
+        row.first = baseline->first, row.last = baseline->last;
+      row.logins = baseline->logins;
+      row.days = baseline->days;
+      row.busiest_hour = baseline->busiest_hour;
+      g_array_append_val(work->baselines, row);
+      baseline->changed = FALSE;
+    }
+  g_ptr_array_set_size(watch->changed, 0);
+  g_string_free(data, TRUE);
+}
+
+static void
+trim_baselines(MtWatch *watch)
+{
   while (g_hash_table_size(watch->baselines) > MAX_BASELINES)
     {
       MtBaseline *oldest = watch->oldest;
@@ -235,14 +259,57 @@ mt_watch_settle(MtWatch *watch)
       unlink_baseline(watch, oldest);
       g_hash_table_remove(watch->baselines, oldest->account);
     }
+}
+
+/* What has been told is forgotten. */
+static void
+take_suppressed(MtWatch *watch, MtWatchWork *work)
+{
   for (guint i = watch->suppressed->len; i-- > 0;)
     {
       Suppressed *suppressed = g_ptr_array_index(watch->suppressed, i);
+      MtSuppressed told = suppressed->told;
 
+      if (suppressed->changed)
+        {
+          told.account = g_string_chunk_insert(work->texts, told.account);
+          g_array_prepend_val(work->suppressed, told);
+        }
       suppressed->changed = FALSE;
-      if (suppressed->told.count == 0)
+      if (told.count == 0)
         g_ptr_array_remove_index(watch->suppressed, i);
     }
+}
+
+MtWatchWork *
+mt_watch_take(MtWatch *watch)
+{
+  MtWatchWork *work = g_new0(MtWatchWork, 1);
+
+  work->texts = g_string_chunk_new(4096);
+  work->baselines = g_array_new(FALSE, FALSE, sizeof(MtBaselineRow));
+  work->suppressed = g_array_new(FALSE, FALSE, sizeof(MtSuppressed));
+  work->alerts = watch->alerts;
+  work->pairs = watch->seen;
+  watch->alerts = new_alerts();
+  watch->seen = g_array_new(FALSE, FALSE, sizeof(MtPairSeen));
+  take_baselines(watch, work);
+  trim_baselines(watch);
+  take_suppressed(watch, work);
+  return work;
+}
+
+void
+mt_watch_work_free(MtWatchWork *work)
+{
+  if (!work)
+    return;
+  g_array_free(work->alerts, TRUE);
+  g_array_free(work->pairs, TRUE);
+  g_array_free(work->baselines, TRUE);
+  g_array_free(work->suppressed, TRUE);
+  g_string_chunk_free(work->texts);
+  g_free(work);
 }
 
 /* Rules that count failures have to see again what the store has of them. */
@@ -317,7 +384,7 @@ see(MtWatch *watch, MtTimes *times, guint64 key, MtTime at)
   MtPairSeen seen = { key, at };
 
   mt_times_put(times, key, at);
-  g_array_append_val(watch->work.pairs, seen);
+  g_array_append_val(watch->seen, seen);
 }
 
 gboolean
@@ -385,7 +452,7 @@ learn(MtWatch *watch, const MtSighting *sighting, MtBaseline *baseline)
   if (baseline->changed)
     return;
   baseline->changed = TRUE;
-  g_ptr_array_add(watch->work.baselines, baseline);
+  g_ptr_array_add(watch->changed, baseline);
 }
 
 /* ---- known devices -------------------------------------------------------------------------- */
@@ -634,7 +701,7 @@ tell_suppressed(MtWatch *watch, Suppressed *suppressed, MtTime at)
   append_time(evidence, "last", at);
   g_string_append_c(evidence, '}');
   alert.evidence = g_string_free(evidence, FALSE);
-  g_array_append_val(watch->work.alerts, alert);
+  g_array_append_val(watch->alerts, alert);
   told->count = 0;
   suppressed->changed = TRUE;
 }
@@ -743,7 +810,7 @@ append_alert(MtWatch *watch, guint rule, const MtLook *look, const MtFinding *fi
   alert.window_s = settings->window_s;
   alert.text = dup_clean(mt_span_of_string(finding->text));
   alert.evidence = make_evidence(watch, rule, look, finding);
-  g_array_append_val(watch->work.alerts, alert);
+  g_array_append_val(watch->alerts, alert);
 }
 
 static gboolean

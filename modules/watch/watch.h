@@ -121,19 +121,33 @@ void mt_watch_recall_suppressed(MtWatch *watch, const MtSuppressed *suppressed);
  * is found, only counted: a replay of failures that the store knows. */
 void mt_watch_push(MtWatch *watch, const MtSighting *sighting, gboolean quiet);
 
-/* What came since mt_watch_settle() and is to be written: MtAlert, MtPairSeen,
- * MtBaseline *, MtSuppressed. */
+/* A baseline as it is written. */
 typedef struct
 {
-  GArray *alerts;
-  GArray *pairs;
-  GPtrArray *baselines;
-  GArray *suppressed;
-} MtWatchWork;
-const MtWatchWork *mt_watch_work(MtWatch *watch);
+  MtSpan account;
+  MtTime first, last; /* MT_NO_TIME: no login yet */
+  gint64 logins, days, busiest_hour;
+  MtSpan data; /* mt_baseline_to_text() */
+} MtBaselineRow;
 
-/* mt_watch_settle: it has been written, or is to be forgotten with a reset. */
-void mt_watch_settle(MtWatch *watch);
+/* What is to be written; nothing in it points back into the watch, so that it may be handed to
+ * another thread whole. */
+typedef struct
+{
+  GArray *alerts;      /* MtAlert */
+  GArray *pairs;       /* MtPairSeen */
+  GArray *baselines;   /* MtBaselineRow */
+  GArray *suppressed;  /* MtSuppressed */
+  GStringChunk *texts; /* of the last two */
+} MtWatchWork;
+
+/* mt_watch_alerts: what has been found since the last mt_watch_take(): MtAlert. */
+const GArray *mt_watch_alerts(const MtWatch *watch);
+
+/* mt_watch_take: all that came since the last time.  What cannot be written is to be forgotten
+ * with a reset. (transfer full) */
+MtWatchWork *mt_watch_take(MtWatch *watch);
+void mt_watch_work_free(MtWatchWork *work);
 
 /* mt_watch_longest_window_s: how far back failures must be replayed. */
 gint64 mt_watch_longest_window_s(const MtWatch *watch);

@@ -1,5 +1,6 @@
 #include "store/fault-vfs.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 const gchar *const fault_names[FAULT_COUNT] = { "none",       "disk-full",  "write-error",
@@ -26,9 +27,10 @@ real_of(sqlite3_file *file)
   return ((File *) file)->real;
 }
 
-/* Is it this operation's turn to fail? */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* a store has two threads */
+
 static gboolean
-fires(FaultKind kind)
+has_come(FaultKind kind)
 {
   if (state.kind != kind)
     return FALSE;
@@ -41,6 +43,26 @@ fires(FaultKind kind)
     return FALSE;
   state.fired++;
   return TRUE;
+}
+
+/* Is it this operation's turn to fail? */
+static gboolean
+fires(FaultKind kind)
+{
+  gboolean fires;
+
+  pthread_mutex_lock(&lock);
+  fires = has_come(kind);
+  pthread_mutex_unlock(&lock);
+  return fires;
+}
+
+static void
+count_write(void)
+{
+  pthread_mutex_lock(&lock);
+  state.writes++;
+  pthread_mutex_unlock(&lock);
 }
 
 static int
@@ -59,7 +81,7 @@ x_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
 static int
 x_write(sqlite3_file *file, const void *from, int bytes, sqlite3_int64 at)
 {
-  state.writes++;
+  count_write();
   if (fires(FAULT_FULL))
     return SQLITE_FULL;
   if (fires(FAULT_WRITE) || (((File *) file)->is_database && fires(FAULT_CHECKPOINT)))

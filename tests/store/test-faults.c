@@ -57,30 +57,48 @@ make_log(void)
 
 /* ---- a host -------------------------------------------------------------------------------- */
 
+/* Each batch is read while the one before it is being stored. */
+static gboolean flying;
+
 static gboolean
 push_and_commit(Host *host, guint from, guint to, GError **error)
 {
   for (guint i = from; i < to; i++)
     if (!host_push(host, g_ptr_array_index(log_lines, i), error))
       return FALSE;
-  return mt_engine_commit(host->engine, g_get_real_time(), error);
+  return flying || mt_engine_commit(host->engine, g_get_real_time(), error);
+}
+
+/* As an import does it; @stored: lines up to here are.  FALSE: those behind it must come again. */
+static gboolean
+push_and_submit(Host *host, guint *stored, guint from, guint to, GError **error)
+{
+  gboolean ok = push_and_commit(host, from, to, error);
+
+  if (!mt_engine_land(host->engine, ok ? error : NULL))
+    return FALSE;
+  *stored = from;
+  return ok && mt_engine_submit(host->engine, g_get_real_time(), error);
 }
 
 /* As syslog-ng does it: what failed comes again, in a batch of another size. */
 static void
 play(Host *host, guint from, guint to)
 {
-  guint size = BATCH, failures = 0;
+  guint size = BATCH, failures = 0, stored = from;
 
-  while (from < to)
+  while (from < to || stored < to)
     {
       guint end = MIN(from + size, to);
       GError *error = NULL;
 
-      if (push_and_commit(host, from, end, &error))
+      if (flying ? push_and_submit(host, &stored, from, end, &error)
+                 : push_and_commit(host, from, end, &error))
         {
           from = end;
           size = BATCH;
+          if (!flying)
+            stored = end;
         }
       else
         {
@@ -88,6 +106,7 @@ play(Host *host, guint from, guint to)
           mt_engine_rollback(host->engine);
           g_clear_error(&error);
           size = size > 7 ? size - 7 : BATCH * 2;
+          from = stored;
         }
       mt_engine_tick(host->engine, g_get_real_time());
     }
@@ -145,9 +164,9 @@ one_fault(FaultKind kind, guint after, guint times, const gchar *want, guint *fi
 
 /* At ever later operations, until none is left to fail. */
 static void
-test_fault(gconstpointer data)
+test_fault(gint number)
 {
-  FaultKind kind = GPOINTER_TO_INT(data);
+  FaultKind kind = number;
   gchar *want = undisturbed();
   guint fired = 1, points = 0;
 
@@ -174,7 +193,7 @@ replace_file(const Host *host, const gchar *suffix)
 
 /* The file goes while we write: a new one is begun with the very next batch. */
 static void
-test_removed(void)
+test_removed(gint number)
 {
   Host host;
   MtEngineCounters counters;
@@ -201,7 +220,7 @@ test_removed(void)
 
 /* The log goes: what it held is still open, and saved. */
 static void
-test_log_removed(void)
+test_log_removed(gint number)
 {
   Host host;
   gchar *want = undisturbed(), *got;
@@ -253,7 +272,7 @@ damage(const Host *host, goffset from, goffset to, gboolean truncate)
 /* Somebody reads in one transaction while the log grows past what is folded back: told once,
  * counted, and over when the reader ends. */
 static void
-test_long_reader(void)
+test_long_reader(gint number)
 {
   MtEngineCounters counters;
   GError *error = NULL;
@@ -300,9 +319,8 @@ test_long_reader(void)
 }
 
 static void
-test_damaged(gconstpointer data)
+test_damaged(gint what)
 {
-  gint what = GPOINTER_TO_INT(data);
   Host host;
   MtEngineCounters counters;
   gchar *want, *got;
@@ -331,6 +349,46 @@ test_damaged(gconstpointer data)
   host_stop(&host);
 }
 
+typedef struct
+{
+  gboolean flying;
+  gint number;
+  void (*test)(gint number);
+} Test;
+
+static void
+run_test(gconstpointer data)
+{
+  const Test *test = data;
+
+  flying = test->flying;
+  test->test(test->number);
+}
+
+static void
+add(const gchar *group, const gchar *name, gboolean fly, gint number, void (*test)(gint))
+{
+  gchar *path = g_strdup_printf("%s/%s", group, name);
+  Test *made = g_new(Test, 1);
+
+  *made = (Test){ fly, number, test };
+  g_test_add_data_func_full(path, made, run_test, g_free);
+  g_free(path);
+}
+
+static void
+add_tests(const gchar *group, gboolean fly)
+{
+  for (gint kind = FAULT_FULL; kind < FAULT_COUNT; kind++)
+    add(group, fault_names[kind], fly, kind, test_fault);
+  add(group, "file-removed", fly, 0, test_removed);
+  add(group, "log-removed", fly, 0, test_log_removed);
+  add(group, "long-reader", fly, 0, test_long_reader);
+  add(group, "damaged-head", fly, 0, test_damaged);
+  add(group, "cut-off", fly, 1, test_damaged);
+  add(group, "damaged-within", fly, 2, test_damaged);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -340,19 +398,8 @@ main(int argc, char **argv)
   g_test_set_nonfatal_assertions();
   fault_vfs_register();
   make_log();
-  for (gint kind = FAULT_FULL; kind < FAULT_COUNT; kind++)
-    {
-      gchar *path = g_strdup_printf("/faults/%s", fault_names[kind]);
-
-      g_test_add_data_func(path, GINT_TO_POINTER(kind), test_fault);
-      g_free(path);
-    }
-  g_test_add_func("/faults/file-removed", test_removed);
-  g_test_add_func("/faults/log-removed", test_log_removed);
-  g_test_add_func("/faults/long-reader", test_long_reader);
-  g_test_add_data_func("/faults/damaged-head", GINT_TO_POINTER(0), test_damaged);
-  g_test_add_data_func("/faults/cut-off", GINT_TO_POINTER(1), test_damaged);
-  g_test_add_data_func("/faults/damaged-within", GINT_TO_POINTER(2), test_damaged);
+  add_tests("/faults", FALSE);
+  add_tests("/faults/flying", TRUE);
   status = g_test_run();
   g_ptr_array_free(log_lines, TRUE);
   return status;

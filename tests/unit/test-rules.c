@@ -448,7 +448,7 @@ test_case(gconstpointer data)
 {
   const Case *test = data;
   MtWatch *watch = mt_watch_new(&mt_watch_backing_null, &key, NULL);
-  const GArray *alerts = mt_watch_work(watch)->alerts;
+  const GArray *alerts = mt_watch_alerts(watch);
   guint count = 0;
 
   if (test->policy)
@@ -476,7 +476,7 @@ test_case(gconstpointer data)
 static guint
 count_alerts(const MtWatch *watch, const gchar *text)
 {
-  const GArray *alerts = mt_watch_work((MtWatch *) watch)->alerts;
+  const GArray *alerts = mt_watch_alerts(watch);
   guint count = 0;
 
   for (guint i = 0; i < alerts->len; i++)
@@ -517,7 +517,7 @@ static void
 test_evidence(void)
 {
   MtWatch *watch = mt_watch_new(&mt_watch_backing_null, &key, NULL);
-  const GArray *alerts = mt_watch_work(watch)->alerts;
+  const GArray *alerts = mt_watch_alerts(watch);
   const MtAlert *alert;
 
   run_script(watch, "0d09:00:00 login ann madrid\n0d10:00:00+10s*10 fail ann hanoi\n");
@@ -546,7 +546,7 @@ static void
 test_evidence_by_time(void)
 {
   MtWatch *watch = mt_watch_new(&mt_watch_backing_null, &key, NULL);
-  const GArray *alerts = mt_watch_work(watch)->alerts;
+  const GArray *alerts = mt_watch_alerts(watch);
 
   run_script(watch,
              "0d10:00:00+10s*5 fail ann hanoi\n0d10:01:10+10s*2 fail ann hanoi\n"
@@ -601,10 +601,10 @@ test_a_million(void)
       push_failure(watch, EPOCH + i, name, &ip, FALSE);
     }
   g_assert_cmpuint(mt_watch_bytes(watch), <=, 17 << 20);
-  g_assert_cmpuint(mt_watch_work(watch)->alerts->len, ==, 0);
+  g_assert_cmpuint(mt_watch_alerts(watch)->len, ==, 0);
   g_assert_true(mt_ip_parse(MT_SPAN("203.0.113.99"), &ip));
   push_failure(watch, EPOCH + MT_MINUTE_US, "ann@example.com", &ip, TRUE);
-  g_assert_cmpuint(mt_watch_work(watch)->alerts->len, ==, 1);
+  g_assert_cmpuint(mt_watch_alerts(watch)->len, ==, 1);
   mt_watch_free(watch);
 }
 

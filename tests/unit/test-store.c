@@ -164,9 +164,10 @@ restart(MtGuard *guard, sqlite3 *db)
 }
 
 static void
-commit(MtGuard *guard)
+commit(MtGuard *guard, sqlite3 *db)
 {
-  g_assert_true(mt_guard_write(guard));
+  g_assert_true(mt_guard_submit(guard));
+  g_assert_true(mt_guard_write(guard, db));
   mt_guard_committed(guard);
 }
 
@@ -180,9 +181,9 @@ test_guard(void)
   g_assert_true(pass(guard, 100, "a"));
   g_assert_true(pass(guard, 100, "a"));
   g_assert_true(pass(guard, 101, "b"));
-  commit(guard);
+  commit(guard, db);
   g_assert_true(pass(guard, 101, "b")); /* a twin in the same stream */
-  commit(guard);
+  commit(guard, db);
   guard = restart(guard, db);
   g_assert_false(pass(guard, 100, "a"));
   g_assert_false(pass(guard, 100, "a"));
@@ -203,7 +204,7 @@ test_guard_rolled_back(void)
   MtGuard *guard = restart(NULL, db);
 
   g_assert_true(pass(guard, 100, "a"));
-  commit(guard);
+  commit(guard, db);
   guard = restart(guard, db);
   g_assert_false(pass(guard, 100, "a"));
   g_assert_true(pass(guard, 100, "b"));
@@ -211,7 +212,7 @@ test_guard_rolled_back(void)
   g_assert_true(mt_guard_start(guard));
   g_assert_false(pass(guard, 100, "a"));
   g_assert_true(pass(guard, 100, "b"));
-  commit(guard);
+  commit(guard, db);
   guard = restart(guard, db);
   g_assert_false(pass(guard, 100, "b"));
   mt_guard_free(guard);
@@ -220,6 +221,43 @@ test_guard_rolled_back(void)
 
 /* Many lines of a minute, each twice, in several chunks: none is lost, none is found that was
  * not there. */
+/* While one batch is being written the lines of the next one pass: if it fails, both are forgotten,
+ * and what others write instead, under the numbers that were ours, is seen. */
+static void
+test_guard_flight(void)
+{
+  sqlite3 *db = open_guard_table();
+  MtGuard *other = restart(NULL, db), *guard;
+
+  g_assert_true(pass(other, 100, "one"));
+  g_assert_true(pass(other, 200, "three"));
+  commit(other, db);
+  guard = restart(NULL, db);
+  g_assert_true(pass(guard, 10, "mine"));
+  g_assert_true(mt_guard_submit(guard));
+  g_assert_true(pass(guard, 10, "mine")); /* a twin: it is no line of before */
+  g_assert_false(pass(guard, 100, "one"));
+  g_assert_true(mt_guard_write(guard, db));
+  mt_guard_committed(guard);
+  g_assert_true(mt_guard_is_last(guard));
+  g_assert_true(mt_guard_submit(guard));
+  g_assert_false(pass(guard, 200, "three"));
+  mt_guard_rolled_back(guard);
+  g_assert_true(mt_guard_start(other));
+  g_assert_true(pass(other, 200, "two"));
+  commit(other, db);
+  g_assert_false(mt_guard_is_last(guard));
+  g_assert_true(mt_guard_start(guard));
+  g_assert_false(pass(guard, 200, "two"));
+  g_assert_false(pass(guard, 200, "three"));
+  g_assert_false(pass(guard, 100, "one")); /* its line has failed, and comes again */
+  g_assert_true(pass(guard, 100, "one"));
+  g_assert_true(pass(guard, 10, "mine"));
+  mt_guard_free(other);
+  mt_guard_free(guard);
+  sqlite3_close(db);
+}
+
 static void
 test_guard_many(void)
 {
@@ -234,9 +272,9 @@ test_guard_many(void)
           g_snprintf(text, sizeof text, "line %u", i);
           g_assert_true(pass(guard, 100, text));
           if (i == 0 || i == 7 || i == 1000) /* chunks of 1, 7 and so many */
-            commit(guard);
+            commit(guard, db);
         }
-      commit(guard);
+      commit(guard, db);
     }
   guard = restart(guard, db);
   for (guint i = 0; i < 3000; i++)
@@ -261,7 +299,7 @@ test_guard_damaged(void)
   MtGuard *guard = restart(NULL, db);
 
   g_assert_true(pass(guard, 100, "a"));
-  commit(guard);
+  commit(guard, db);
   g_assert_true(mt_sql_exec(
       db,
       "INSERT INTO guard(minute, host, hashes) SELECT minute, host, x'ffffffff00' FROM guard;"
@@ -446,6 +484,7 @@ main(int argc, char **argv)
   g_test_add_func("/store/lease-refuses", test_lease_refuses);
   g_test_add_func("/store/guard", test_guard);
   g_test_add_func("/store/guard-rolled-back", test_guard_rolled_back);
+  g_test_add_func("/store/guard-flight", test_guard_flight);
   g_test_add_func("/store/guard-many", test_guard_many);
   g_test_add_func("/store/guard-damaged", test_guard_damaged);
   g_test_add_func("/store/feed", test_feed);
