@@ -107,6 +107,9 @@ if [ -n "$thorough" ]; then
   if step configure-fuzz configured "$work/fuzz" CC=clang --enable-fuzzing --enable-sanitizers=address,undefined --disable-syslog-ng; then
     step fuzz make -C "$work/fuzz" -j"$jobs" check-fuzz FUZZ_SECONDS=10
   fi
+  if step configure-thread configured "$work/thread" CC=clang --enable-werror --enable-sanitizers=thread --disable-syslog-ng; then
+    check threads "$work/thread" check-threads
+  fi
   step valgrind make -C "$work/gcc" -j"$jobs" check-valgrind
   if step configure-bare configured "$work/bare" --disable-syslog-ng --without-maxminddb --without-libarchive; then
     check bare "$work/bare" check
