@@ -1,8 +1,8 @@
 #include "store/lookout.h"
 #include "store/filter.h"
 
-/* Pages are in the operating system's cache. */
-#define CACHE_KIB 1024
+/* Other pages are in the operating system's cache. */
+#define CACHE_KIB 8192
 
 /* While the log begins anew. */
 #define PATIENCE_MS 1000

@@ -13,9 +13,9 @@
 /* The same, for what can be done later as well. */
 #define HURRY_TIMEOUT_MS 500
 
-/* The cache: 10 MiB.  24 save a twentieth of the time: what is not here, the operating system
+/* The cache: 8 MiB.  24 save a twentieth of the time: what is not here, the operating system
  * has. */
-#define CACHE_KIB 10240
+#define CACHE_KIB 8192
 
 /* An import's: it is alone, and soon over. */
 #define BULK_CACHE_KIB 65536
