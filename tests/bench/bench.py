@@ -11,6 +11,8 @@ so that a machine whose speed drifts drifts for both.  Figures are medians; rati
   host     file() -> mailtrail() against file() -> a threaded destination that does nothing, and
            file() -> file("/dev/null"): from the start of syslog-ng until the last line is acknowledged
   import   mailtrail import against pflogsumm: whole processes
+  floor    bench-floor: the rows that the log makes, bound by a bare SQLite loop in as many transactions as they take
+           through syslog-ng, and as an import takes
 What is not installed is left out, and said."""
 import argparse, glob, json, os, re, resource, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
@@ -215,12 +217,25 @@ def bench_import(a, log, lines, out):
         print(f"  mailtrail import is {out['times as fast as pflogsumm']:.2f} times as fast as pflogsumm", flush=True)
 
 
+def bench_floor(a, log, lines, out):
+    print("floor: the same rows, bound by a bare SQLite loop", flush=True)
+    store = f"{a.work}/floor.db"
+    subprocess.run([f"{a.build}/modules/cli/mailtrail", "import", "--database", store, log], check=True, env=dict(os.environ, TZ="UTC"))
+    for what, size in (("through syslog-ng", 14000), ("an import", 100000)):
+        batches = str(max(1, lines // size))
+        runs = [json.loads(subprocess.run([f"{a.build}/tests/bench/bench-floor", store, f"{a.work}/bare.db", batches], check=True,
+                                          capture_output=True, text=True).stdout) for _ in range(a.runs)]
+        got = out[what] = {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+        print(f"  {batches:>4} transactions, as {what}: {got['rows']:,} rows, {got['indexes_there_s']:.2f} s with all indexes, "
+              f"{got['indexes_at_end_s']:.2f} s with indexes built at the end", flush=True)
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("build")
     p.add_argument("--messages", type=int, default=150000)
     p.add_argument("--runs", type=int, default=5)
-    p.add_argument("--only", default="core,dialects,host,import")
+    p.add_argument("--only", default="core,dialects,host,import,floor")
     p.add_argument("--json")
     a = p.parse_args()
     a.build = os.path.abspath(a.build)
