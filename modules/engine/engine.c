@@ -330,11 +330,14 @@ keep_counts(MtEngine *engine)
 void
 mt_engine_close(MtEngine *engine)
 {
+  GError *error = NULL;
+
   if (!engine)
     return;
   if (engine->begun)
     mt_engine_rollback(engine);
-  mt_engine_land(engine, NULL);
+  if (!mt_engine_land(engine, &error))
+    tell_error(engine, &error);
   if (engine->trail)
     {
       put_raw_lines(engine);
@@ -589,22 +592,17 @@ locate(gpointer user, const MtIp *ip, MtCountry country)
   memcpy(country, mt_geo_look_up(((MtEngine *) user)->geo, ip)->country, sizeof(MtCountry));
 }
 
+/* It was stored, or was not. */
 static void
-free_work(MtEngine *engine, MtStoreWork *work)
+end_work(MtEngine *engine, gboolean ok)
 {
-  mt_watch_work_free(work->watch);
-  mt_trail_recycle(engine->trail, work->batch);
-  *work = (MtStoreWork){ 0 };
-}
+  MtStoreWork *work = &engine->work;
+  guint alerts = work->watch->alerts->len;
 
-/* What was stored, or was not. */
-static void
-note_work(MtEngine *engine, const MtStoreWork *work, gboolean ok)
-{
   if (ok)
     {
       engine->counters.commits++;
-      engine->counters.alerts += work->watch->alerts->len;
+      engine->counters.alerts += alerts;
       mt_raw_landed(engine->raw);
     }
   else
@@ -614,8 +612,11 @@ note_work(MtEngine *engine, const MtStoreWork *work, gboolean ok)
       engine->begun = FALSE;
     }
   tell_notice(engine);
-  if (ok && work->watch->alerts->len)
+  if (ok && alerts)
     __atomic_store_n(&engine->alert_id, mt_store_last_alert(engine->store), __ATOMIC_RELEASE);
+  mt_watch_work_free(work->watch);
+  mt_trail_recycle(engine->trail, work->batch);
+  *work = (MtStoreWork){ 0 };
 }
 
 gboolean
@@ -628,8 +629,7 @@ mt_engine_land(MtEngine *engine, GError **error)
   ok = mt_store_wait(engine->store, error);
   if (!ok && engine->begun)
     mt_store_rollback(engine->store);
-  note_work(engine, &engine->work, ok);
-  free_work(engine, &engine->work);
+  end_work(engine, ok);
   return ok;
 }
 
@@ -660,10 +660,7 @@ mt_engine_submit(MtEngine *engine, MtTime now, GError **error)
   gboolean ok = store_work(engine, now, TRUE, error);
 
   if (!ok && engine->work.batch)
-    {
-      note_work(engine, &engine->work, FALSE);
-      free_work(engine, &engine->work);
-    }
+    end_work(engine, FALSE);
   return ok;
 }
 
@@ -673,10 +670,7 @@ mt_engine_commit(MtEngine *engine, MtTime now, GError **error)
   gboolean ok = store_work(engine, now, FALSE, error);
 
   if (engine->work.batch)
-    {
-      note_work(engine, &engine->work, ok);
-      free_work(engine, &engine->work);
-    }
+    end_work(engine, ok);
   return ok;
 }
 
@@ -698,10 +692,8 @@ mt_engine_rollback(MtEngine *engine)
 {
   if (!engine->begun)
     return;
-  if (!mt_engine_land(engine, NULL) && !engine->begun)
-    return;
   mt_store_rollback(engine->store);
-  mt_raw_forget(engine->raw);
+  mt_raw_forget_open(engine->raw);
   engine->begun = FALSE;
 }
 

@@ -108,7 +108,8 @@ gboolean mt_engine_land(MtEngine *engine, GError **error);
  * here on.  Between commits only. */
 gboolean mt_engine_new_stream(MtEngine *engine, GError **error);
 
-/* mt_engine_rollback: forgets the lines pushed since the last commit. */
+/* mt_engine_rollback: forgets the lines pushed since the last commit; of those that were submitted
+ * mt_engine_land() says what became. */
 void mt_engine_rollback(MtEngine *engine);
 
 /* mt_engine_tick: what is due besides lines, in small steps: rolling, the policy file,

@@ -113,14 +113,22 @@ mt_raw_landed(MtRawRing *ring)
 }
 
 void
-mt_raw_forget(MtRawRing *ring)
+mt_raw_forget_open(MtRawRing *ring)
 {
-  guint newest = MIN(ring->uncommitted + ring->flying, ring->count);
+  guint newest = MIN(ring->uncommitted, ring->count);
 
   if (newest)
     ring->next = (ring->next + ring->size - newest) % ring->size;
   ring->count -= newest;
-  mt_raw_mark(ring);
+  ring->uncommitted = 0;
+}
+
+void
+mt_raw_forget(MtRawRing *ring)
+{
+  ring->uncommitted += ring->flying;
+  ring->flying = 0;
+  mt_raw_forget_open(ring);
 }
 
 /* Of an ID that the line does not state there is none. */

@@ -22,11 +22,12 @@ void mt_raw_add(MtRawRing *ring, const MtLine *line, const MtEvent *event);
 
 /* mt_raw_mark: a batch begins; those before it are stored.  mt_raw_chain: one begins, and the one
  * before it is being stored.  mt_raw_landed: that is stored now.  mt_raw_forget: those that are
- * not stored have failed; their lines come again. */
+ * not stored have failed; their lines come again.  mt_raw_forget_open: the newest has. */
 void mt_raw_mark(MtRawRing *ring);
 void mt_raw_chain(MtRawRing *ring);
 void mt_raw_landed(MtRawRing *ring);
 void mt_raw_forget(MtRawRing *ring);
+void mt_raw_forget_open(MtRawRing *ring);
 
 /* mt_raw_waiting: the lines that wait to be written, oldest first, MtRawLine (store/store.h), cut
  * off where a password may stand (scan/secret.h); texts are valid until the next mt_raw_add().

@@ -86,12 +86,6 @@ mt_lookout_touches(const MtLookout *lookout, MtTouch touch, guint64 hash)
   return mt_filter_has(lookout->touched, mt_hash_mix(hash, touch));
 }
 
-guint64
-mt_lookout_hash(const MtLookout *lookout, MtSpan text)
-{
-  return mt_hash_span(&lookout->key, text);
-}
-
 static void
 touch_watch(MtLookout *lookout, const MtWatchWork *watch)
 {
@@ -99,7 +93,7 @@ touch_watch(MtLookout *lookout, const MtWatchWork *watch)
     touch(lookout, MT_TOUCH_PAIR, g_array_index(watch->pairs, MtPairSeen, i).key);
   for (guint i = 0; i < watch->baselines->len; i++)
     touch(lookout, MT_TOUCH_BASELINE,
-          mt_lookout_hash(lookout, g_array_index(watch->baselines, MtBaselineRow, i).account));
+          mt_hash_span(&lookout->key, g_array_index(watch->baselines, MtBaselineRow, i).account));
 }
 
 void

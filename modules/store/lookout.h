@@ -34,10 +34,8 @@ void mt_lookout_free(MtLookout *lookout);
 void mt_lookout_begin(MtLookout *lookout, const MtSegments *segments, const MtBatch *batch,
                       const MtWatchWork *watch);
 
-/* mt_lookout_touches: may what is being written have this number, or a text with this hash?
- * mt_lookout_hash: of a text. */
+/* mt_lookout_touches: may what is being written have this number, or a text with this hash? */
 gboolean mt_lookout_touches(const MtLookout *lookout, MtTouch touch, guint64 hash);
-guint64 mt_lookout_hash(const MtLookout *lookout, MtSpan text);
 
 /* mt_lookout_can: have all segments the indexes that this statement goes by? */
 gboolean mt_lookout_can(const MtLookout *lookout, MtStmt which);

@@ -67,8 +67,14 @@ struct MtStore
   dev_t device; /* which file it is, and which log */
   ino_t inode, log_inode;
   GError *read_error; /* since the turn began: nothing of it may be committed */
-  /* A batch on its way: while @flying the connection and all that is above, but for is_ours,
-   * started, begun and read_error, are the other thread's: mt_store_settle(). */
+  GString *notice;    /* what an admin should know, not fetched yet */
+  guint64 forms_seen[MT_FORMS_SEEN];
+  GString *form;      /* of the reply at hand */
+  GHashTable *rolled; /* ids of messages of this batch that rolled off before (gint64) */
+  MtScrub *scrub;     /* who is forgotten */
+  MtStoreCounters counters;
+  /* A batch on its way: while @flying the connection and all above that changes, but for started,
+   * begun and read_error, are the other thread's: mt_store_settle(). */
   MtFlight *flight;
   MtLookout *lookout;
   const MtStoreWork *work; /* what is being written */
@@ -79,12 +85,6 @@ struct MtStore
   MtFilter *open_keys; /* of accesses that have not ended, at least; NULL: not known */
   MtFilter *pairs;     /* keys of all pairs that are stored, or on their way; NULL: not known */
   guint pairs_sought;  /* since it is not */
-  GString *notice;     /* what an admin should know, not fetched yet */
-  guint64 forms_seen[MT_FORMS_SEEN];
-  GString *form;      /* of the reply at hand */
-  GHashTable *rolled; /* ids of messages of this batch that rolled off before (gint64) */
-  MtScrub *scrub;     /* who is forgotten */
-  MtStoreCounters counters;
 };
 
 /* store.c: waits for the batch that is being written; after that the connection is the owner's,

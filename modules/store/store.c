@@ -609,7 +609,46 @@ begin_transaction(MtStore *store)
   return TRUE;
 }
 
-static gboolean read_counters(MtStore *store);
+/* Where a store keeps its numbers; those of rows begin at 1. */
+static void
+fill_counter(MtStore *store, const gchar *name, gint64 value)
+{
+  MtTrailIds *ids = &store->start.ids;
+  const struct
+  {
+    const gchar *name;
+    gint64 *to;
+  } places[] = { { "message", &ids->message },   { "delivery", &ids->delivery },
+                 { "access", &ids->access },     { "failure", &ids->failure },
+                 { "reject", &ids->reject },     { "mailbox", &ids->mailbox },
+                 { "incident", &ids->incident }, { "pending", &ids->pending },
+                 { "alert", &store->alert_id },  { "horizon", &store->start.horizon } };
+
+  for (guint i = 0; i < G_N_ELEMENTS(places); i++)
+    if (g_str_equal(places[i].name, name))
+      *places[i].to = value;
+}
+
+static gboolean
+read_counters(MtStore *store)
+{
+  MtTrailIds *ids = &store->start.ids;
+  sqlite3_stmt *stmt;
+  gint code;
+
+  ids->message = ids->delivery = ids->access = ids->failure = 1;
+  ids->reject = ids->mailbox = ids->incident = ids->pending = 1;
+  store->alert_id = 0;
+  store->start.horizon = MT_NO_TIME;
+  if (sqlite3_prepare_v2(store->db, "SELECT name, value FROM counter", -1, &stmt, NULL)
+      != SQLITE_OK)
+    return FALSE;
+  while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
+    fill_counter(store, (const gchar *) sqlite3_column_text(stmt, 0),
+                 sqlite3_column_int64(stmt, 1));
+  sqlite3_finalize(stmt);
+  return code == SQLITE_DONE;
+}
 
 /* The lease was kept; so it was somebody without it, or a checkpoint.  What the batch was made from
  * must still be true, or it is made again. */
@@ -794,47 +833,6 @@ mt_store_next_row(MtStore *store, sqlite3_stmt *stmt)
   if (code != SQLITE_ROW && code != SQLITE_DONE && !store->read_error)
     mt_sql_fail(sqlite3_db_handle(stmt), store->path, "reading records", &store->read_error);
   return code == SQLITE_ROW;
-}
-
-/* Where a store keeps its numbers; those of rows begin at 1. */
-static void
-fill_counter(MtStore *store, const gchar *name, gint64 value)
-{
-  MtTrailIds *ids = &store->start.ids;
-  const struct
-  {
-    const gchar *name;
-    gint64 *to;
-  } places[] = { { "message", &ids->message },   { "delivery", &ids->delivery },
-                 { "access", &ids->access },     { "failure", &ids->failure },
-                 { "reject", &ids->reject },     { "mailbox", &ids->mailbox },
-                 { "incident", &ids->incident }, { "pending", &ids->pending },
-                 { "alert", &store->alert_id },  { "horizon", &store->start.horizon } };
-
-  for (guint i = 0; i < G_N_ELEMENTS(places); i++)
-    if (g_str_equal(places[i].name, name))
-      *places[i].to = value;
-}
-
-static gboolean
-read_counters(MtStore *store)
-{
-  MtTrailIds *ids = &store->start.ids;
-  sqlite3_stmt *stmt;
-  gint code;
-
-  ids->message = ids->delivery = ids->access = ids->failure = 1;
-  ids->reject = ids->mailbox = ids->incident = ids->pending = 1;
-  store->alert_id = 0;
-  store->start.horizon = MT_NO_TIME;
-  if (sqlite3_prepare_v2(store->db, "SELECT name, value FROM counter", -1, &stmt, NULL)
-      != SQLITE_OK)
-    return FALSE;
-  while ((code = sqlite3_step(stmt)) == SQLITE_ROW)
-    fill_counter(store, (const gchar *) sqlite3_column_text(stmt, 0),
-                 sqlite3_column_int64(stmt, 1));
-  sqlite3_finalize(stmt);
-  return code == SQLITE_DONE;
 }
 
 static gboolean

@@ -29,7 +29,8 @@ typedef struct
   guint max_messages;                /* kept in memory beyond a batch */
 } MtTrailSettings;
 
-/* Default for max_messages: about 7 MiB; with more, an import is no faster. */
+/* Default for max_messages: about 7 MiB.  An import has more, so that hardly anything is looked up
+ * while the batch before is being written. */
 #define MT_TRAIL_MAX_MESSAGES 10000
 #define MT_TRAIL_MAX_MESSAGES_BULK 40000
 

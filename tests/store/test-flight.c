@@ -262,6 +262,15 @@ submit(Host *host)
   g_assert_no_error(error);
 }
 
+/* On one store; only the first has opened it. */
+static void
+start_both(Host *host, Host *other)
+{
+  host_start(host, "retention", "0", NULL);
+  host_start(other, "retention", "0", "database", host->settings.database, NULL);
+  host_open(host, g_get_real_time());
+}
+
 /* Who writes without a pause gives the turn away as soon as another waits for it. */
 static void
 test_turns(void)
@@ -270,9 +279,7 @@ test_turns(void)
   GThread *thread;
   guint round = 0;
 
-  host_start(&host, "retention", "0", NULL);
-  host_start(&other, "retention", "0", "database", host.settings.database, NULL);
-  host_open(&host, g_get_real_time());
+  start_both(&host, &other);
   host_open(&other, g_get_real_time());
   thread = g_thread_new("other", write_beside, &other);
   for (; round < ROUNDS_MAX && !__atomic_load_n(&other_is_done, __ATOMIC_ACQUIRE); round++)
@@ -395,9 +402,7 @@ test_out_of_turn(void)
   gchar *lock;
   guint lines;
 
-  host_start(&host, "retention", "0", NULL);
-  host_start(&other, "retention", "0", "database", host.settings.database, NULL);
-  host_open(&host, g_get_real_time());
+  start_both(&host, &other);
   lines = begin_chained(&host);
   lock = g_strconcat(host.settings.database, "-lock", NULL);
   g_assert_cmpint(g_unlink(lock), ==, 0);
